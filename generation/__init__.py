@@ -1,0 +1,1 @@
+"""From a prompt to a budget to an image. Knows nothing of studies."""

@@ -1,0 +1,1 @@
+"""Recipes, pipelines and sampling. Pure torch, no Django."""

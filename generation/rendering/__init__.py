@@ -1,0 +1,1 @@
+"""Requesting, leasing and draining renders, and what they cost."""

@@ -1,0 +1,1 @@
+"""The embedded text-to-image model: captions, drawing, training, weights."""

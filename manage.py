@@ -1,0 +1,19 @@
+#!/usr/bin/env python
+"""Run a management command; the embedded servers start on demand."""
+
+import os
+import sys
+
+
+def main() -> None:
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "budgetstudy.settings")
+    from django.core.management import execute_from_command_line
+
+    from budgetstudy.embedded import start_servers
+
+    start_servers()
+    execute_from_command_line(sys.argv)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""From trials to responses to answers."""

@@ -1,0 +1,1 @@
+"""Rates, intervals, tests, figures. Pure numpy, scipy, matplotlib."""

@@ -1,0 +1,1 @@
+"""For experimenters: set-up, imports, preparation, launch."""

@@ -1,0 +1,1 @@
+"""Trial plans, side balance, screening rules, arms. Pure."""

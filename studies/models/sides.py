@@ -1,0 +1,6 @@
+from django.db import models
+
+
+class Side(models.TextChoices):
+    LEFT = "left", "left"
+    RIGHT = "right", "right"

@@ -1,0 +1,1 @@
+"""For participants: the way from landing to completion, and stimuli."""

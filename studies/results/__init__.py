@@ -1,0 +1,1 @@
+"""For analysts: the long table, the export, the results page."""
