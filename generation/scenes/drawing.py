@@ -92,10 +92,9 @@ def _box(xs: Array, ys: Array, half_width: float, half_height: float) -> Array:
 
 
 def _triangle(xs: Array, ys: Array, radius: float) -> Array:
-    sides = [ys - 0.62 * radius]
-    for slope in (-1.0, 1.0):
-        sides.append((slope * xs * 0.8944 - ys * 0.4472) - 0.4472 * radius)
-    return np.maximum.reduce(sides)
+    base = ys - 0.62 * radius
+    flank = (np.abs(xs) * 0.8944 - ys * 0.4472) - 0.4472 * radius
+    return np.maximum(base, flank)
 
 
 def _star(xs: Array, ys: Array, radius: float) -> Array:

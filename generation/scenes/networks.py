@@ -59,7 +59,8 @@ def build_vae() -> AutoencoderKL:
         up_block_types=("UpDecoderBlock2D",) * 4,
         latent_channels=LATENT_CHANNELS,
         layers_per_block=1,
-        norm_num_groups=8,
+        # More groups than this would normalise a plain background's colour away.
+        norm_num_groups=1,
         sample_size=IMAGE_SIZE,
         scaling_factor=1.0,
     )
@@ -93,6 +94,7 @@ def build_scheduler() -> DDIMScheduler:
         prediction_type="v_prediction",
         timestep_spacing="trailing",
         clip_sample=False,
+        steps_offset=1,  # Unused by trailing spacing; the pipeline warns about 0.
         set_alpha_to_one=True,
     )
 

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from diffusers import AutoencoderKL
 from torch import Tensor, nn
-from transformers import CLIPModel, CLIPTokenizer
+from transformers import CLIPModel, CLIPTextModel, CLIPTokenizer
 
 from generation.scenes.corpus import Corpus, draw_corpus
 from generation.scenes.fitting import Progress, Schedule, fit
@@ -31,8 +31,8 @@ class TrainingPlan:
     num_scenes: int = 24_000
     clip_steps: int = 900
     clip_batch: int = 96
-    vae_steps: int = 2_800
-    vae_batch: int = 16
+    vae_steps: int = 5_000
+    vae_batch: int = 8
     unet_steps: int = 6_500
     unet_batch: int = 32
     caption_dropout: float = 0.1
@@ -90,7 +90,7 @@ def train_clip(
         rng = np.random.default_rng((plan.seed, 1, step))
         firsts = 2 * rng.choice(len(tokens) // 2, plan.clip_batch // 2, replace=False)
         rows = np.sort(np.concatenate([firsts, firsts + 1]))
-        return clip(  # type: ignore[no-any-return]
+        return clip(
             input_ids=tokens[rows].to(clip.device),
             pixel_values=to_pixels(corpus.images[rows]).to(clip.device),
             return_loss=True,
@@ -112,7 +112,8 @@ def train_vae(
         posterior = vae.encode(pixels).latent_dist
         rebuilt = vae.decode(posterior.sample()).sample
         divergence = 0.5 * (posterior.mean.square() + posterior.var - 1 - posterior.logvar).mean()
-        return (rebuilt - pixels).abs().mean() + _edge_error(rebuilt, pixels) + 1e-4 * divergence
+        error = nn.functional.mse_loss(rebuilt, pixels) + 0.1 * _edge_error(rebuilt, pixels)
+        return error + 1e-4 * divergence
 
     fit(vae, loss_at, schedule=Schedule(plan.vae_steps, 2e-3),
         checkpoint=work / "vae.safetensors", report=report)
@@ -158,8 +159,6 @@ class _Generator(nn.Module):
 
     def __init__(self, clip: CLIPModel) -> None:
         super().__init__()
-        from transformers import CLIPTextModel
-
         self.unet = build_unet()
         self.text_encoder = CLIPTextModel(clip.config.text_config)
         self.text_encoder.load_state_dict(clip.text_model.state_dict(), strict=False)
@@ -196,12 +195,12 @@ def train_unet(
 
 def tokenize(tokenizer: CLIPTokenizer, captions: list[str]) -> Tensor:
     """Token ids (N, T), padded to the model's length as the pipeline pads them."""
-    return tokenizer(captions, padding="max_length", truncation=True, return_tensors="pt").input_ids  # type: ignore[no-any-return]
+    return tokenizer(captions, padding="max_length", truncation=True, return_tensors="pt").input_ids
 
 
 def to_pixels(images: np.ndarray) -> Tensor:
     """Turn uint8 images (N, H, W, 3) into float tensors (N, 3, H, W) in [-1, 1]."""
-    return torch.from_numpy(np.ascontiguousarray(images)).permute(0, 3, 1, 2).float() / 127.5 - 1
+    return torch.from_numpy(np.array(images)).permute(0, 3, 1, 2).float() / 127.5 - 1
 
 
 def _edge_error(rebuilt: Tensor, pixels: Tensor) -> Tensor:

@@ -1,0 +1,120 @@
+"""Run the project's processes together, restart those that die, and stop them all at the end."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from pathlib import Path
+from types import FrameType
+from typing import IO
+
+_GRACE_SECONDS = 6.0
+_POLL_SECONDS = 0.5
+
+
+class PortTakenError(Exception):
+    """Another program listens on the port; the message says what to do."""
+
+
+def require_free_port(host: str, port: int) -> None:
+    """Raise `PortTakenError` unless a server can listen there now."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError as error:
+            raise PortTakenError(
+                f"Port {port} is taken by another program. "
+                f"Choose another: make demo PORT={port + 1}"
+            ) from error
+
+
+def server_commands(host: str, port: int) -> dict[str, list[str]]:
+    """The processes of one machine: web, worker on both queues, and the clock."""
+    celery = [sys.executable, "-m", "celery", "-A", "budgetstudy"]
+    return {
+        "web": [sys.executable, "-m", "uvicorn", "budgetstudy.asgi:application", "--host", host,
+                "--port", str(port), "--log-level", "warning"],
+        # One process: CUDA does not survive a fork.
+        "worker": [*celery, "worker", "--pool", "solo", "-Q", "render,default",
+                   "--loglevel", "INFO", "--without-gossip", "--without-mingle"],
+        # The plain scheduler keeps no file of its own.
+        "clock": [*celery, "beat", "--scheduler", "celery.beat:Scheduler", "--loglevel", "WARNING"],
+    }
+
+
+class Supervisor:
+    """Child processes, each in a process group of its own and with a log file of its own."""
+
+    def __init__(self, commands: dict[str, list[str]], *, logs: Path,
+                 environment: dict[str, str] | None = None) -> None:
+        self._commands = commands
+        self._logs = logs
+        self._environment = {**os.environ, **(environment or {})}
+        self._children: dict[str, subprocess.Popen[bytes]] = {}
+
+    def run(self, tick: Callable[[], object], *, report: Callable[[str], None]) -> None:
+        """Keep every process up, and call `tick` about twice a second, until interrupted."""
+        for number in (signal.SIGTERM, signal.SIGHUP):
+            signal.signal(number, _interrupt)
+        self._logs.mkdir(parents=True, exist_ok=True)
+        try:
+            for name in self._commands:
+                self._start(name)
+            while True:
+                tick()
+                self._revive(report)
+                time.sleep(_POLL_SECONDS)
+        except KeyboardInterrupt:
+            report("Stopping …")
+        finally:
+            self.stop()
+
+    def stop(self) -> None:
+        """Ask every child to end, and kill what has not after a few seconds."""
+        for child in self._children.values():
+            _signal_group(child, signal.SIGTERM)
+        deadline = time.monotonic() + _GRACE_SECONDS
+        for child in self._children.values():
+            with suppress(subprocess.TimeoutExpired):
+                child.wait(max(0.0, deadline - time.monotonic()))
+            _signal_group(child, signal.SIGKILL)
+            child.wait()
+        self._children.clear()
+
+    def log_file(self, name: str) -> Path:
+        return self._logs / f"{name}.log"
+
+    def _start(self, name: str) -> None:
+        with self.log_file(name).open("ab") as log:
+            self._children[name] = _spawn(self._commands[name], log, env=self._environment)
+
+    def _revive(self, report: Callable[[str], None]) -> None:
+        for name, child in list(self._children.items()):
+            if child.poll() is not None:
+                report(f"The {name} process ended with code {child.returncode}; starting it again. "
+                       f"Its log is {self.log_file(name)}")
+                time.sleep(_POLL_SECONDS)
+                self._start(name)
+
+
+def _spawn(command: Sequence[str], log: IO[bytes], *,
+           env: dict[str, str]) -> subprocess.Popen[bytes]:
+    # Its own session: the terminal's Ctrl-C reaches only the supervisor, which stops the rest.
+    return subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=env,
+                            start_new_session=True)
+
+
+def _signal_group(child: subprocess.Popen[bytes], number: int) -> None:
+    try:
+        os.killpg(child.pid, number)
+    except ProcessLookupError:
+        return
+
+
+def _interrupt(number: int, frame: FrameType | None) -> None:
+    raise KeyboardInterrupt

@@ -1,0 +1,119 @@
+"""Train the BiLSTM on measured curves."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from generation.budget.curves import TOLERANCE
+from generation.budget.measuring import MeasuredCurves
+from generation.budget.network import CurveNetwork, NetworkSize, pad_tokens
+from generation.budget.prediction import BudgetPredictor, save_predictor
+from generation.budget.tokens import TokenCounter
+
+
+@dataclass(frozen=True)
+class Split:
+    """Prompts of each part; the parts share none."""
+
+    train: list[str]
+    validation: list[str]
+    test: list[str]
+
+
+def split_prompts(prompts: Sequence[str], *, seed: int = 0) -> Split:
+    """Shuffle into 70% to train on, 10% to stop by, 20% held out."""
+    if len(prompts) < 20:
+        raise ValueError(f"training needs curves of at least 20 prompts, got {len(prompts)}")
+    order = np.random.default_rng(seed).permutation(sorted(set(prompts))).tolist()
+    first, second = round(0.7 * len(order)), round(0.8 * len(order))
+    return Split(order[:first], order[first:second], order[second:])
+
+
+def train_predictor(
+    curves: dict[str, MeasuredCurves], split: Split, *, tokens: TokenCounter, embedding: Tensor,
+    out: Path, num_epochs: int = 300, report: Callable[[str], None],
+) -> BudgetPredictor:
+    """Train on the first part, keep the epoch best on the second, write the folder `out`.
+
+    Parameters
+    ----------
+    curves : dict of str to MeasuredCurves
+        By prompt, averaged over seeds, all on one step grid.
+    split : Split
+    tokens : TokenCounter
+        The diffusion model's tokenizer.
+    embedding : Tensor, shape (V, E)
+        Its text encoder's token embeddings, which stay as they are.
+    out : Path
+    num_epochs : int
+    report : callable
+        Receives a line of progress now and then.
+    """
+    torch.manual_seed(0)
+    sample = curves[split.train[0]]
+    size = NetworkSize(*embedding.shape)
+    network = CurveNetwork(size, num_metrics=len(sample.curves), num_steps=len(sample.steps))
+    train, validation = (_batch_of(curves, part, tokens=tokens)
+                         for part in (split.train, split.validation))
+    with torch.no_grad():
+        network.embedding.weight.copy_(embedding / embedding.std())
+        network.mean.copy_(train.values.mean(0))
+        # Constant points (a reference compared with itself) carry nothing to learn.
+        network.deviation.copy_(train.values.std(0).clamp_min(1e-6))
+    _fit(network, train, validation=validation, num_epochs=num_epochs, report=report)
+    predictor = BudgetPredictor(network, tokens, list(sample.curves), sample.steps, TOLERANCE)
+    save_predictor(predictor, out, size=size)
+    return predictor
+
+
+@dataclass(frozen=True)
+class _Batch:
+    tokens: Tensor   # (N, T)
+    lengths: Tensor  # (N,)
+    values: Tensor   # (N, M, K)
+
+
+def _batch_of(
+    curves: dict[str, MeasuredCurves], prompts: list[str], *, tokens: TokenCounter
+) -> _Batch:
+    values = torch.tensor([list(curves[prompt].curves.values()) for prompt in prompts])
+    return _Batch(*pad_tokens(tokens.ids(prompts)), values)
+
+
+def _fit(
+    network: CurveNetwork, train: _Batch, *, validation: _Batch, num_epochs: int,
+    report: Callable[[str], None],
+) -> None:
+    trained = [parameter for parameter in network.parameters() if parameter.requires_grad]
+    optimizer = torch.optim.AdamW(trained, lr=2e-3, weight_decay=0.02)
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, num_epochs)
+    best = (float("inf"), network.state_dict())
+    for epoch in range(1, num_epochs + 1):
+        network.train()
+        for rows in torch.randperm(len(train.values)).split(32):
+            part = replace(train, tokens=train.tokens[rows], lengths=train.lengths[rows],
+                           values=train.values[rows])
+            loss = _loss(network, part)
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+        schedule.step()
+        network.eval()
+        with torch.no_grad():
+            error = _loss(network, validation).item()
+        if error < best[0]:
+            best = (error, {name: value.clone() for name, value in network.state_dict().items()})
+        if epoch % 20 == 0:
+            report(f"epoch {epoch} of {num_epochs}: validation error {error:.3f}, "
+                   f"best {best[0]:.3f}")
+    network.load_state_dict(best[1])
+
+
+def _loss(network: CurveNetwork, batch: _Batch) -> Tensor:
+    """Mean squared error of standardised curves; 1 is what the mean curve scores."""
+    target = (batch.values - network.mean) / network.deviation
+    return nn.functional.mse_loss(network(batch.tokens, batch.lengths), target)

@@ -1,0 +1,58 @@
+from pathlib import Path
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+
+from generation.budget.curves import step_grid
+from generation.models.diffusion_models import EMBEDDED_FOLDER
+
+
+class Command(BaseCommand):
+    help = "Measure metric curves of a model over the step grid, for a predictor; resumes."
+    requires_system_checks: list[str] = []
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("out", type=Path, help="JSON-lines file to append to")
+        parser.add_argument("--model", type=Path, default=EMBEDDED_FOLDER, help="pipeline folder")
+        parser.add_argument("--prompts-file", type=Path,
+                            help="one prompt a line; without it, scenes' captions")
+        parser.add_argument("--prompts", type=int, default=400, help="how many captions")
+        parser.add_argument("--skip", type=int, default=0, help="held-out prompts to pass over")
+        parser.add_argument("--seeds", type=int, default=2, help="noises per prompt")
+        parser.add_argument("--first-seed", type=int, default=0,
+                            help="so that two processes can share the seeds")
+        parser.add_argument("--reference-steps", type=int, default=50)
+        parser.add_argument("--guidance", type=float, default=3.0)
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        from generation.budget.folders import open_model
+        from generation.budget.measuring import measure_curves
+
+        if not 2 <= options["reference_steps"] <= 1000:
+            raise CommandError("--reference-steps must lie between 2 and 1000")
+        prompts = _prompts(options["prompts_file"], options["prompts"], skip=options["skip"])
+        pipeline, encoder = open_model(options["model"])
+        measure_curves(
+            pipeline, encoder,
+            prompts=prompts,
+            seeds=range(options["first_seed"], options["first_seed"] + options["seeds"]),
+            steps=step_grid(options["reference_steps"]),
+            guidance=options["guidance"],
+            out=options["out"],
+            report=self.stdout.write,
+        )
+
+
+def _prompts(path: Path | None, count: int, *, skip: int) -> list[str]:
+    from generation.scenes.evaluation import held_out_scenes
+
+    if path is None:
+        return [scene.caption() for scene in held_out_scenes(count, skip=skip)]
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise CommandError(f"{path} cannot be read as UTF-8 text: {error}") from error
+    prompts = list(dict.fromkeys(line.strip() for line in lines if line.strip()))
+    if not prompts:
+        raise CommandError(f"{path} holds no prompt")
+    return prompts

@@ -1,0 +1,21 @@
+"""The rows of the model and predictor that this repository ships."""
+
+from generation.models import DiffusionModel, Predictor
+from generation.models.diffusion_models import EMBEDDED_SOURCE
+
+REFERENCE_STEPS = 50
+GUIDANCE = 3.0
+IMAGE_SIZE = 128
+
+
+def register_shipped_model() -> Predictor:
+    """Make the rows if they are missing; return the predictor, whose `model` is the model."""
+    model, _ = DiffusionModel.objects.get_or_create(
+        source=EMBEDDED_SOURCE,
+        defaults={"name": "Embedded scenes", "reference_steps": REFERENCE_STEPS,
+                  "guidance": GUIDANCE, "width": IMAGE_SIZE, "height": IMAGE_SIZE},
+    )
+    predictor, _ = Predictor.objects.get_or_create(
+        model=model, source=EMBEDDED_SOURCE, defaults={"name": "Embedded BiLSTM"}
+    )
+    return predictor
