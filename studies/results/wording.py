@@ -1,0 +1,269 @@
+"""The numbers of a study in words: sentences, table rows and figure panels."""
+
+from dataclasses import dataclass
+
+from studies.analysis.clustered import ClusteredRate
+from studies.analysis.figures import Estimate, Panel
+from studies.analysis.participants import ParticipantMean
+from studies.analysis.rates import CHANCE_LEVEL, Interval
+from studies.analysis.savings import Saving
+from studies.models import Contrast, Side, Task
+from studies.results.summary import Answers, ContrastSummary, Refused, StudySummary
+
+
+@dataclass(frozen=True)
+class EstimateRow:
+    """One row of the table of estimates; `refusal` stands where its numbers cannot be given."""
+
+    key: str
+    name: str
+    method: str
+    unit: str
+    rate: float | None = None
+    spread: str = ""
+    interval: str = ""
+    p_value: str = ""
+    refusal: str = ""
+    is_headline: bool = False
+
+    @property
+    def percent(self) -> str:
+        return "" if self.rate is None else percent(self.rate)
+
+
+@dataclass(frozen=True)
+class SavingRow:
+    """One row of the table of savings."""
+
+    quantity: str
+    candidate: str
+    reference: str
+    saved: str
+    share: str
+    images: str
+
+
+@dataclass(frozen=True)
+class ContrastReport:
+    """One contrast as the page shows it."""
+
+    summary: ContrastSummary
+    headline: str = ""
+    verdict: str = ""
+    estimates: tuple[EstimateRow, ...] = ()
+    sides: str = ""
+    cautions: tuple[str, ...] = ()
+    savings: tuple[SavingRow, ...] = ()
+    measurement: str = ""
+
+
+def report(summary: ContrastSummary) -> ContrastReport:
+    """Put one contrast into words."""
+    savings, measurement = saving_rows(summary), _measurement(summary)
+    answers, contrast = summary.answers, summary.contrast
+    if answers is None:
+        return ContrastReport(summary, savings=savings, measurement=measurement)
+    return ContrastReport(
+        summary,
+        headline=_headline(answers, contrast),
+        verdict=_verdict(answers, contrast),
+        estimates=estimate_rows(answers),
+        sides=_sides(answers),
+        cautions=_cautions(answers),
+        savings=savings,
+        measurement=measurement,
+    )
+
+
+def panels(summary: StudySummary) -> list[Panel]:
+    """The figure's panels: one per contrast that has answers."""
+    return [_panel(contrast.contrast, contrast.answers)
+            for contrast in summary.contrasts if contrast.answers]
+
+
+def percent(rate: float) -> str:
+    return f"{100 * rate:.1f}%"
+
+
+def _headline(answers: Answers, contrast: Contrast) -> str:
+    """Say how often the candidate was chosen, by how many people, and with what interval."""
+    interval = ""
+    if not isinstance(answers.clustered, Refused):
+        interval = f"95% CI {_interval(answers.clustered.interval)}; "
+    return (f"The {contrast.candidate_arm} image was {_chosen_over(contrast)} in "
+            f"{percent(answers.pooled.rate)} of trials ({interval}{_counts(answers)}; "
+            f"chance {CHANCE_LEVEL:.0%}).")
+
+
+def _chosen_over(contrast: Contrast) -> str:
+    if contrast.study.task == Task.SIMILARITY:
+        return f"judged closer to the image above than the {contrast.baseline_arm} image"
+    return f"preferred over the {contrast.baseline_arm} image"
+
+
+def _verdict(answers: Answers, contrast: Contrast) -> str:
+    """Read the interval against chance. An interval that includes chance shows nothing."""
+    if isinstance(answers.clustered, Refused):
+        return (f"No interval that holds for other people and prompts: {answers.clustered.reason}. "
+                "The intervals below treat trials as if they were independent.")
+    interval = answers.clustered.interval
+    if interval.low <= CHANCE_LEVEL <= interval.high:
+        return ("The interval includes chance, so these answers neither show a difference nor rule "
+                "one out. That is no evidence that the two look the same: such a claim needs an "
+                "equivalence test, with a margin fixed before the answers.")
+    is_behind = interval.high < CHANCE_LEVEL
+    favoured = contrast.baseline_arm if is_behind else contrast.candidate_arm
+    return (f"The interval excludes chance: people tell the two apart, and choose the {favoured} "
+            "image more often than guessing would.")
+
+
+def estimate_rows(answers: Answers) -> tuple[EstimateRow, ...]:
+    """The table of estimates, the headline first."""
+    pooled = answers.pooled
+    trials = _number(answers.num_trials, "trial")
+    independent = "As if trials were independent; exact binomial p"
+    return (
+        _clustered_row(answers.clustered, answers),
+        _participant_row(answers.participants, answers),
+        EstimateRow(
+            "wilson", "Pooled, Wilson", independent, trials, rate=pooled.rate,
+            interval=_interval(pooled.wilson), p_value=_p(pooled.p_value),
+        ),
+        EstimateRow(
+            "clopper-pearson", "Pooled, Clopper–Pearson", independent, trials, rate=pooled.rate,
+            interval=_interval(pooled.clopper_pearson), p_value=_p(pooled.p_value),
+        ),
+    )
+
+
+def _clustered_row(clustered: ClusteredRate | Refused, answers: Answers) -> EstimateRow:
+    key, name = "clustered", "Two-way clustered"
+    method = "Allows for repeated participants and prompts (Cameron, Gelbach and Miller)"
+    if isinstance(clustered, Refused):
+        return EstimateRow(key, name, method, _counts(answers), refusal=clustered.reason,
+                           is_headline=True)
+    return EstimateRow(
+        key, name, f"{method}; t, {clustered.degrees_of_freedom} df", _counts(answers),
+        rate=clustered.rate, interval=_interval(clustered.interval),
+        p_value=_p(clustered.p_value), is_headline=True,
+    )
+
+
+def _participant_row(mean: ParticipantMean | Refused, answers: Answers) -> EstimateRow:
+    key, name = "participants", "Mean ± SD over participants"
+    unit = _number(answers.num_participants, "participant")
+    method = "Each participant counts once; ± is the SD between participants"
+    if isinstance(mean, Refused):
+        return EstimateRow(key, name, method, unit, refusal=mean.reason)
+    return EstimateRow(
+        key, name, f"{method}; t, {mean.degrees_of_freedom} df", unit, rate=mean.mean,
+        spread=f"± {percent(mean.sd)}", interval=_interval(mean.interval),
+        p_value=_p(mean.p_value),
+    )
+
+
+def _sides(answers: Answers) -> str:
+    """Say how often left was chosen, and the candidate's rate on either side."""
+    bias = answers.sides
+    text = (f"Left was chosen in {percent(bias.rate)} of {_number(bias.trials, 'trial')} "
+            f"(95% CI {_interval(bias.wilson)}, Wilson; exact binomial {_p_said(bias.p_value)}, "
+            "as if trials were independent).")
+    by_side = [f"{percent(answers.rate_by_side[side].rate)} of "
+               f"{answers.rate_by_side[side].trials} when on the {side}"
+               for side in Side.values if side in answers.rate_by_side]
+    return f"{text} The candidate was chosen in {' and '.join(by_side)}."
+
+
+def _cautions(answers: Answers) -> tuple[str, ...]:
+    """What a reader must know before quoting the numbers."""
+    found = []
+    if answers.num_unfinished_participants:
+        found.append(
+            f"Includes {_number(answers.num_unfinished_trials, 'answer')} of "
+            f"{_number(answers.num_unfinished_participants, 'participant')} who did not finish, "
+            "or not yet. In the CSV their remaining trials have an empty response."
+        )
+    if answers.num_identical_trials:
+        found.append(
+            f"In {_number(answers.num_identical_trials, 'trial')} both arms had the same step "
+            "count and so the same image, which pulls the rate towards chance."
+        )
+    return tuple(found)
+
+
+def saving_rows(summary: ContrastSummary) -> tuple[SavingRow, ...]:
+    """The table of savings: steps always, seconds where they were measured."""
+    rows = []
+    if summary.savings.steps:
+        rows.append(_saving_row("Denoising steps", summary.savings.steps, digits=1))
+    if summary.savings.seconds:
+        rows.append(_saving_row("Seconds, measured", summary.savings.seconds, digits=2))
+    return tuple(rows)
+
+
+def _saving_row(quantity: str, saved: Saving, *, digits: int) -> SavingRow:
+    spread = "" if saved.sd_saved is None else f" ± {saved.sd_saved:.{digits}f}"
+    return SavingRow(
+        quantity=quantity,
+        candidate=f"{saved.mean_candidate:.{digits}f}",
+        reference=f"{saved.mean_reference:.{digits}f}",
+        saved=f"{saved.mean_saved:.{digits}f}{spread}",
+        share=percent(saved.share_saved),
+        images=str(saved.num_images),
+    )
+
+
+def _measurement(summary: ContrastSummary) -> str:
+    """Say where the seconds come from, or why there are none."""
+    savings = summary.savings
+    if savings.seconds is None or savings.steps is None:
+        return ("No seconds: for no image of this contrast have both it and its full-step image "
+                "been timed, on one device and at one batch size.")
+    text = (f"Seconds were measured while rendering, on {'; '.join(savings.places)}: each image's "
+            "share of its batch.")
+    missing = savings.steps.num_images - savings.seconds.num_images
+    if missing:
+        text += f" That row leaves out {_number(missing, 'image')} not timed so."
+    return text
+
+
+def _panel(contrast: Contrast, answers: Answers) -> Panel:
+    estimates = [
+        Estimate("Pooled, Wilson", answers.pooled.rate, answers.pooled.wilson),
+        Estimate("Pooled, Clopper–Pearson", answers.pooled.rate, answers.pooled.clopper_pearson),
+    ]
+    if not isinstance(answers.participants, Refused):
+        mean = answers.participants
+        estimates.insert(0, Estimate("Mean over participants", mean.mean, mean.interval))
+    if not isinstance(answers.clustered, Refused):
+        headline = answers.clustered
+        estimates.insert(0, Estimate("Two-way clustered", headline.rate, headline.interval,
+                                     is_headline=True))
+    return Panel(
+        title=str(contrast),
+        counts=_counts(answers),
+        axis_label=f"{contrast.candidate_arm} chosen (% of trials)",
+        estimates=estimates,
+        participant_rates=answers.participant_rates,
+    )
+
+
+def _counts(answers: Answers) -> str:
+    return (f"{_number(answers.num_participants, 'participant')}, "
+            f"{_number(answers.num_prompts, 'prompt')}, {_number(answers.num_trials, 'trial')}")
+
+
+def _number(count: int, noun: str) -> str:
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"
+
+
+def _interval(interval: Interval) -> str:
+    return f"{100 * interval.low:.1f} to {percent(interval.high)}"
+
+
+def _p(value: float) -> str:
+    return "< 0.001" if value < 0.001 else f"{value:.3f}"
+
+
+def _p_said(value: float) -> str:
+    return "p < 0.001" if value < 0.001 else f"p = {value:.3f}"
