@@ -66,7 +66,7 @@ def running_worker(**environment: str) -> Iterator[subprocess.Popen[bytes]]:
         yield process
 
 
-@pytest.fixture()
+@pytest.fixture
 def site(transactional_db: None) -> Iterator[str]:
     """The address of a real uvicorn server on the test database."""
     with socket.socket() as probe:
@@ -96,10 +96,10 @@ def browser() -> Iterator[Browser]:
 def pipeline_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A real, untrained Stable Diffusion pipeline with the embedded model's architecture."""
     import torch
+    from transformers import CLIPTextModel
 
     from generation.scenes.networks import assemble_pipeline, build_clip, build_unet, build_vae
     from generation.scenes.tokenizer import build_tokenizer
-    from transformers import CLIPTextModel
 
     torch.manual_seed(0)
     tokenizer = build_tokenizer()

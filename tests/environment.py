@@ -12,6 +12,6 @@ os.environ["BUDGETSTUDY_DATA_DIR"] = os.environ.get(
 os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "1"
 os.environ.setdefault("BUDGETSTUDY_LOG_LEVEL", "WARNING")
 
-from budgetstudy.embedded import start_servers  # noqa: E402
+from budgetstudy.embedded import start_servers
 
 start_servers()

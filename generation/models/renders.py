@@ -3,7 +3,7 @@ from typing import Self
 
 from django.db import models
 from django.db.models import F, Q
-from django.utils.timezone import now
+from django.db.models.functions import Now
 
 from generation.diffusion.recipes import Recipe
 from generation.models.diffusion_models import DiffusionModel, SchedulerName
@@ -26,7 +26,7 @@ class RenderQuerySet(models.QuerySet["Render"]):
 
     def lapsed(self) -> Self:
         """Leased to a worker that has stopped renewing its lease."""
-        return self.filter(state=RenderState.RUNNING, lease_expires_at__lt=now())
+        return self.filter(state=RenderState.RUNNING, lease_expires_at__lt=Now())
 
 
 class Render(models.Model):
@@ -99,8 +99,8 @@ class Render(models.Model):
             ),
         ]
         indexes = [
-            models.Index(F("model"), F("id"), condition=Q(state=RenderState.PENDING),
-                         name="generation_render_pending"),
+            models.Index(F("model"), F("attempts"), F("id"),
+                         condition=Q(state=RenderState.PENDING), name="generation_render_pending"),
         ]
 
     def __str__(self) -> str:

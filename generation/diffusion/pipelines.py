@@ -1,0 +1,140 @@
+"""Loading diffusers pipelines: safetensors only, no code from the model's author."""
+
+import re
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import diffusers
+import torch
+import transformers
+from diffusers import DDIMScheduler, DiffusionPipeline, DPMSolverMultistepScheduler
+
+from generation.diffusion.folders import (
+    PipelineError,
+    inspect_pipeline_folder,
+    pipeline_class_name,
+)
+
+
+def choose_device(device: str) -> torch.device:
+    """Return the named device, or, for an empty name, a GPU where there is one.
+
+    Raises
+    ------
+    PipelineError
+        If the device is unknown or not there.
+    """
+    if not device:
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError) as error:
+        raise PipelineError(f"the device {device!r} cannot be used here: {error}") from error
+    return torch.device(device)
+
+
+# Two: a worker that alternates between two models does not load them over and over.
+@lru_cache(maxsize=2)
+def load_pipeline(source: str, revision: str, *, scheduler: str, device: str = "") -> Any:
+    """Load a text-to-image pipeline ready for sampling; kept for the life of the process.
+
+    Parameters
+    ----------
+    source : str
+        A pipeline folder, or a hub id.
+    revision : str
+        The hub id's 40-hex commit; empty for a folder.
+    scheduler : str
+        `ddim` (eta 0) or `dpmsolver++` (2M), with trailing timestep spacing.
+    device : str, optional
+        A torch device; empty for a GPU where there is one.
+
+    Returns
+    -------
+    diffusers.StableDiffusionPipeline or diffusers.StableDiffusionXLPipeline
+        float32 on a CPU; on a GPU bfloat16, or float16 where that is all it has.
+
+    Raises
+    ------
+    PipelineError
+        If the pipeline is missing, of another class, without safetensors, or does not load.
+    """
+    folder = _folder(source, revision)
+    inspect_pipeline_folder(folder)
+    target = choose_device(device)
+    pipeline = _load(folder, dtype=_dtype(target))
+    pipeline.scheduler = build_scheduler(scheduler, pipeline.scheduler.config)
+    pipeline.set_progress_bar_config(disable=True)
+    pipeline.to(target)
+    pipeline.unet.to(memory_format=torch.channels_last)
+    return pipeline
+
+
+def build_scheduler(name: str, config: Any) -> Any:
+    """Build a deterministic scheduler of one UNet call a step from a pipeline's own noise schedule.
+
+    Trailing spacing starts every step count at the same timestep, so that the starting noise level
+    does not depend on the step count.
+
+    Raises
+    ------
+    PipelineError
+        If the name is unknown, or the pipeline's own scheduler describes no such noise schedule.
+    """
+    if "num_train_timesteps" not in config or "beta_schedule" not in config:
+        raise PipelineError(
+            f"the pipeline's own scheduler, {config.get('_class_name')}, has no beta schedule: "
+            "expected a diffusion model that predicts noise or velocity"
+        )
+    if name == "ddim":
+        return DDIMScheduler.from_config(config, timestep_spacing="trailing")
+    if name == "dpmsolver++":
+        return DPMSolverMultistepScheduler.from_config(
+            config, timestep_spacing="trailing", algorithm_type="dpmsolver++", solver_order=2,
+            solver_type="midpoint", final_sigmas_type="zero", use_karras_sigmas=False,
+        )
+    raise PipelineError(f"unknown scheduler {name!r}: expected ddim or dpmsolver++")
+
+
+def _folder(source: str, revision: str) -> Path:
+    """Return the pipeline's folder, fetched from the hub if it is an id with a commit."""
+    if not revision:
+        return Path(source)
+    if not re.fullmatch(r"[0-9a-f]{40}", revision):
+        raise PipelineError(
+            f"the revision of {source} is {revision!r}: expected a commit of 40 hexadecimal digits"
+        )
+    try:
+        return Path(DiffusionPipeline.download(
+            source, revision=revision, use_safetensors=True, trust_remote_code=False,
+            safety_checker=None,
+        ))
+    except (OSError, ValueError) as error:
+        raise PipelineError(
+            f"{source} at {revision} could not be fetched from the hub: {error}"
+        ) from error
+
+
+def _load(folder: Path, *, dtype: torch.dtype) -> Any:
+    """Load the pipeline's parts, without the safety checker: it would blacken some images."""
+    class_name = pipeline_class_name(folder)
+    without_checker = (
+        {"safety_checker": None, "requires_safety_checker": False}
+        if class_name == "StableDiffusionPipeline" else {}
+    )
+    for library in (diffusers, transformers):
+        library.utils.logging.disable_progress_bar()  # A worker's log is no terminal.
+    try:
+        return getattr(diffusers, class_name).from_pretrained(
+            folder, use_safetensors=True, local_files_only=True, dtype=dtype,
+            low_cpu_mem_usage=False, **without_checker,
+        )
+    except Exception as error:  # Half-copied weights and odd configurations raise anything.
+        raise PipelineError(f"{folder} did not load as a {class_name}: {error}") from error
+
+
+def _dtype(device: torch.device) -> torch.dtype:
+    if device.type != "cuda":
+        return torch.float32
+    return torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float16

@@ -1,0 +1,34 @@
+"""What sampling a recipe gives: an image and its cost, or the reason why there is none."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from PIL import Image
+
+
+class SamplingError(Exception):
+    """One image could not be made; the message says why, and others are not concerned."""
+
+
+@dataclass(frozen=True)
+class Sampled:
+    """An image and what it cost.
+
+    Parameters
+    ----------
+    image : PIL.Image.Image
+        RGB, without metadata.
+    unet_evaluations : int
+        How many latents of this image passed through the UNet. With classifier-free guidance the
+        conditional and the unconditional latent of a step count separately, so n steps cost 2n
+        evaluations; without guidance n.
+    seconds : float
+        Wall time from the prompt to the image, model loading excluded. Lower is better.
+    provenance : dict
+        JSON values: device, dtype, batch size, library versions, scheduler configuration.
+    """
+
+    image: Image.Image
+    unet_evaluations: int
+    seconds: float
+    provenance: dict[str, Any] = field(default_factory=dict)

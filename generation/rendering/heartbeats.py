@@ -1,0 +1,59 @@
+"""Renewing leases while the main thread is busy with an image."""
+
+import logging
+import threading
+import uuid
+from types import TracebackType
+from typing import Self
+
+from django.conf import settings
+from django.db import Error, connection
+
+from generation.rendering import leases
+
+logger = logging.getLogger(__name__)
+
+
+class Heartbeat:
+    """Renews the held leases from a thread of its own, for as long as the `with` block runs."""
+
+    def __init__(self) -> None:
+        self._held: set[uuid.UUID] = set()
+        self._lock = threading.Lock()
+        self._stopped = threading.Event()
+        self._thread = threading.Thread(target=self._beat, name="lease-heartbeat", daemon=True)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._stopped.set()
+        self._thread.join()
+
+    def hold(self, lease: leases.Lease) -> None:
+        with self._lock:
+            self._held.add(lease.id)
+
+    def drop(self, lease: leases.Lease) -> None:
+        with self._lock:
+            self._held.discard(lease.id)
+
+    def _beat(self) -> None:
+        try:
+            while not self._stopped.wait(settings.RENDER_LEASE_SECONDS / 3):
+                self._renew()
+        finally:
+            connection.close()  # Connections belong to threads, and this one ends here.
+
+    def _renew(self) -> None:
+        with self._lock:
+            held = set(self._held)
+        try:
+            leases.renew(held)
+        except Error:  # The database may be back before the leases lapse.
+            logger.warning("Leases could not be renewed.", exc_info=True)
+            connection.close()

@@ -1,0 +1,58 @@
+"""Checking what an experimenter registers, without loading it."""
+
+import re
+from pathlib import Path
+
+from generation.budget.tokens import TokenCounter
+from generation.diffusion.folders import PipelineError, inspect_pipeline_folder
+from generation.models.diffusion_models import EMBEDDED_FOLDER, EMBEDDED_SOURCE
+
+__all__ = ["inspect_model_source", "inspect_pipeline_folder", "inspect_predictor_folder"]
+
+_HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+")
+
+
+def inspect_model_source(source: str, revision: str) -> None:
+    """Refuse a source that cannot be a pipeline; a hub id is only checked for its form.
+
+    Raises
+    ------
+    PipelineError
+        A `ValueError` that says what was expected.
+    """
+    if source == EMBEDDED_SOURCE:
+        if revision:
+            raise PipelineError("the embedded model has no revision: leave it empty")
+        inspect_pipeline_folder(EMBEDDED_FOLDER)
+    elif revision:
+        _inspect_hub_id(source)
+    elif _HUB_ID.fullmatch(source) and not Path(source).exists():
+        raise PipelineError(
+            f"there is no folder {source}; for a hub id give the revision too, the commit of 40 "
+            "hexadecimal digits"
+        )
+    else:
+        inspect_pipeline_folder(Path(source))
+
+
+def inspect_predictor_folder(folder: Path) -> None:
+    """Refuse a folder that cannot be a trained predictor.
+
+    Raises
+    ------
+    ValueError
+        If the folder, its tokenizer, its configuration or its weights are missing.
+    """
+    if not folder.is_dir():
+        raise ValueError(f"there is no folder {folder}: expected a trained predictor's folder")
+    TokenCounter.from_folder(folder)
+    if not any(folder.glob("*.safetensors")):
+        raise ValueError(f"{folder} holds no weights as a .safetensors file")
+
+
+def _inspect_hub_id(source: str) -> None:
+    if not _HUB_ID.fullmatch(source):
+        raise PipelineError(
+            f"{source!r} is not a hub id of the form owner/name; a folder has no revision: leave "
+            "it empty"
+        )

@@ -1,0 +1,55 @@
+"""Celery tasks: they take ids, hand on, and may be delivered twice."""
+
+import logging
+from collections.abc import Iterable, Iterator
+
+from celery import shared_task
+from celery.worker import state as worker_state
+from django.conf import settings
+
+from generation.diffusion.recipes import Recipe
+from generation.diffusion.samples import Sampled, SamplingError
+from generation.models import DiffusionModel, Render
+from generation.rendering import draining, leases
+from generation.rendering.notices import notify_renders_changed
+from generation.rendering.queueing import drain_has_begun, queue_drain
+
+logger = logging.getLogger(__name__)
+
+
+@shared_task
+def drain_renders(model_id: int) -> None:
+    """Render what is pending for one model, then queue the successor if there is more."""
+    model = DiffusionModel.objects.filter(pk=model_id).first()
+    if model is None:
+        return
+    drain_has_begun(model)
+    if not draining.has_pending(model_id):
+        return
+    seconds = settings.RENDER_DRAIN_SECONDS
+    if draining.drain_renders(model_id, sample=_sample, seconds=seconds, is_stopping=_is_stopping):
+        queue_drain(model)
+
+
+@shared_task
+def reap_renders() -> None:
+    """Take back lapsed leases, and queue a drain wherever renders wait."""
+    reaped = leases.reap()
+    if reaped.returned or reaped.quarantined:
+        logger.warning("Lapsed leases were taken back.",
+                       extra={"returned": reaped.returned, "quarantined": reaped.quarantined})
+        notify_renders_changed()
+    waiting = Render.objects.claimable().values("model")
+    for model in DiffusionModel.objects.filter(pk__in=waiting):
+        queue_drain(model)
+
+
+def _sample(recipes: Iterable[Recipe]) -> Iterator[tuple[int, Sampled | SamplingError]]:
+    from generation.diffusion.sampling import sample_all  # Loads torch.
+
+    return sample_all(recipes, device=settings.RENDER_DEVICE)
+
+
+def _is_stopping() -> bool:
+    """The worker was asked to leave; the solo pool cannot interrupt a drain by itself."""
+    return worker_state.should_stop not in (None, False)
