@@ -1,1 +1,5 @@
-websocket_urlpatterns: list = []
+from django.urls import path
+
+from studies.desk.consumers import RenderConsumer
+
+websocket_urlpatterns = [path("ws/renders/", RenderConsumer.as_asgi())]

@@ -16,7 +16,7 @@ class Task(models.TextChoices):
 
 class StudyState(models.TextChoices):
     DRAFT = "draft", "draft"
-    PREPARING = "preparing", "preparing images"
+    PREPARING = "preparing", "in preparation"
     FROZEN = "frozen", "launched"
 
 

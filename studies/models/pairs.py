@@ -57,7 +57,8 @@ class Pair(models.Model):
 class Stimulus(models.Model):
     """The one image file that a trial shows: both sides, and the reference above if any."""
 
-    pair = models.ForeignKey(Pair, on_delete=models.PROTECT, related_name="stimuli")
+    # Part of a draft like its pair; once shown, the trial protects the pair.
+    pair = models.ForeignKey(Pair, on_delete=models.CASCADE, related_name="stimuli")
     candidate_side = models.CharField(max_length=5, choices=Side)
     image = models.FileField(upload_to="stimuli/", max_length=200)
     sha256 = models.CharField(max_length=64)

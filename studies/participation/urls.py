@@ -1,1 +1,20 @@
-urlpatterns = []
+"""The addresses of the participant's way. The token in them is the participant's secret."""
+
+from django.urls import include, path
+
+from studies.participation import views
+
+taking_part = [
+    path("", views.resume, name="resume"),
+    path("instructions", views.instructions, name="instructions"),
+    path("trials", views.trials, name="trials"),
+    path("next", views.next_trial, name="next"),
+    path("trials/<uuid:trial_id>/answer", views.answer, name="answer"),
+    path("trials/<uuid:trial_id>/stimulus", views.stimulus, name="stimulus"),
+    path("done", views.done, name="done"),
+]
+urlpatterns = [
+    path("join/<uuid:session_id>/", views.landing, name="landing"),
+    path("join/<uuid:session_id>/consent", views.consent, name="consent"),
+    path("take/<uuid:token>/", include(taking_part)),
+]

@@ -7,7 +7,7 @@ from tests import factories
 pytestmark = pytest.mark.django_db
 
 
-@pytest.fixture()
+@pytest.fixture
 def response() -> Response:
     participant = factories.make_participant()
     pair = participant.session.study.contrasts.get().pairs.first()

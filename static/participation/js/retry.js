@@ -1,0 +1,44 @@
+// Trying again until it works. No DOM.
+
+const FIRST_DELAY_MS = 400;
+const LONGEST_DELAY_MS = 10_000;
+
+/** A failure that another try will not mend. */
+export class Refusal extends Error {
+  constructor(status, sentence) {
+    super(sentence);
+    this.status = status;
+  }
+}
+
+/** Full-jitter back-off, at least half of the doubled delay. */
+export function delayBefore(attempt, random = Math.random) {
+  const doubled = Math.min(FIRST_DELAY_MS * 2 ** (attempt - 1), LONGEST_DELAY_MS);
+  return Math.round(doubled * (0.5 + 0.5 * random()));
+}
+
+/** Whether a status says "not now" rather than "no". */
+export function isPassing(status) {
+  return status === 408 || status === 425 || status === 429 || status >= 500;
+}
+
+/**
+ * Call `action` until it returns, waiting between the calls with `wait(milliseconds)`. A Refusal
+ * ends it. `onInterrupted` is called at each failure, `onRestored` once it works again.
+ */
+export async function untilItWorks(action, { wait, onInterrupted, onRestored }) {
+  for (let attempt = 1; ; attempt += 1) {
+    try {
+      const result = await action();
+      if (attempt > 1) onRestored();
+      return result;
+    } catch (error) {
+      if (error instanceof Refusal) {
+        if (attempt > 1) onRestored();
+        throw error;
+      }
+      onInterrupted(error);
+      await wait(delayBefore(attempt));
+    }
+  }
+}

@@ -1,0 +1,30 @@
+// One trial's stimulus: one file, decoded once and cut into its parts before any is shown. The cut
+// is exact: when scaled, no part takes colour from its neighbour, as one cropped by CSS does.
+
+import { partsOf } from "./sizing.js";
+import { fetchImage } from "./transport.js";
+
+export async function loadStimulus(trial) {
+  const startedAt = performance.now();
+  const blob = await fetchImage(trial.stimulus);
+  const { side_width: sideWidth, side_height: sideHeight } = trial;
+  const places = partsOf({ sideWidth, sideHeight, hasReference: trial.task === "similarity" });
+  const sheet = await createImageBitmap(blob);
+  const cut = ([left, top]) => createImageBitmap(sheet, left, top, sideWidth, sideHeight);
+  const bitmaps = await Promise.all(Object.values(places).map(cut));
+  sheet.close();
+  return {
+    parts: Object.fromEntries(Object.keys(places).map((name, i) => [name, bitmaps[i]])),
+    loadMs: Math.round(performance.now() - startedAt),
+  };
+}
+
+/** Draw every part; the caller runs this in one frame. */
+export function drawParts(parts, canvases) {
+  for (const [name, bitmap] of Object.entries(parts)) {
+    const canvas = canvases[name];
+    const context = canvas.getContext("2d", { alpha: false });
+    context.imageSmoothingQuality = "high";
+    context.drawImage(bitmap, 0, 0, canvas.width, canvas.height);
+  }
+}

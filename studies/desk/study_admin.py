@@ -1,0 +1,192 @@
+"""Studies in the admin: the design, its prompts, and how far its images are."""
+
+from typing import Any
+
+from django import forms
+from django.contrib import admin, messages
+from django.db.models import Count, QuerySet
+from django.forms import BaseModelFormSet, ModelForm
+from django.http import HttpRequest
+from django.shortcuts import redirect
+from django.urls import URLPattern, path, reverse
+from django.utils.html import format_html
+from unfold.admin import ModelAdmin, TabularInline
+from unfold.decorators import display
+
+from generation.models import DiffusionModel, Predictor
+from generation.models.diffusion_models import EMBEDDED_SOURCE
+from studies.desk import services, views
+from studies.desk.forms import ContrastForm, ContrastFormSet, StudyForm
+from studies.desk.imports import PromptList
+from studies.desk.progress import study_progress
+from studies.desk.texts import DEFAULT_TEXTS
+from studies.models import Contrast, Study
+
+# A change of these asks for other images.
+IMAGE_FIELDS = {"model", "predictor", "task"}
+
+
+class ContrastInline(TabularInline):
+    model = Contrast
+    form = ContrastForm
+    formset = ContrastFormSet
+    fields = ("candidate_arm", "baseline_arm")
+    extra = 0
+    min_num = 1
+    verbose_name_plural = "4. What is compared"
+
+    def has_change_permission(self, request: HttpRequest, obj: Study | None = None) -> bool:
+        return super().has_change_permission(request, obj) and not _is_frozen(obj)
+
+    has_add_permission = has_change_permission
+    has_delete_permission = has_change_permission
+
+@admin.register(Study)
+class StudyAdmin(ModelAdmin):
+    form = StudyForm
+    inlines = (ContrastInline,)
+    list_display = ("name", "stage", "num_prompts", "num_sessions", "results", "created_at")
+    list_select_related = ("model", "predictor")
+    search_fields = ("name",)
+    ordering = ("-created_at",)
+    readonly_fields = ("prompt_summary",)
+    change_form_outer_before_template = "desk/study_panel.html"
+    warn_unsaved_form = True
+    fieldsets = (
+        ("1. Name and question", {"fields": ("name", "task", "question")}),
+        ("2. Prompts", {"fields": ("prompt_summary", "prompt_file")}),
+        ("3. Images", {
+            "fields": ("model", "predictor"),
+            "description": "The model renders the images. The predictor gives each prompt its "
+                           "budget of steps.",
+        }),
+        ("5. Trials", {"fields": ("main_trials", "practice_trials")}),
+        ("6. What participants read", {
+            "fields": ("welcome_text", "consent_text", "instructions_text", "debrief_text"),
+            "description": "Markdown. Replace the words in [brackets].",
+        }),
+    )
+
+    class Media:
+        js = (forms.Script("desk/js/study.js", type="module"),)
+
+    def get_urls(self) -> list[URLPattern]:
+        guard = self.admin_site.admin_view
+        return [
+            path("<int:study_id>/progress/", guard(views.progress),
+                 name="studies_study_progress"),
+            path("<int:study_id>/prepare/", guard(views.prepare), name="studies_study_prepare"),
+            path("<int:study_id>/retry/", guard(views.retry), name="studies_study_retry"),
+            *super().get_urls(),
+        ]
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Study]:
+        return super().get_queryset(request).annotate(
+            num_prompts=Count("study_prompts", distinct=True),
+            num_sessions=Count("sessions", distinct=True),
+        )
+
+    def get_object(self, request: HttpRequest, object_id: str,
+                   from_field: str | None = None) -> Study | None:
+        """Hold the row while a change is saved, so that no launch slips in between."""
+        study: Study | None = super().get_object(request, object_id, from_field)
+        if study is not None and request.method == "POST":
+            study.refresh_from_db(from_queryset=Study.objects.select_for_update())
+        return study
+
+    def get_changeform_initial_data(self, request: HttpRequest) -> dict[str, Any]:
+        predictor = (Predictor.objects.filter(source=EMBEDDED_SOURCE).first()
+                     or Predictor.objects.first())
+        model = predictor.model if predictor else DiffusionModel.objects.first()
+        return {"model": model, "predictor": predictor, **DEFAULT_TEXTS,
+                **super().get_changeform_initial_data(request)}
+
+    def has_change_permission(self, request: HttpRequest, obj: Study | None = None) -> bool:
+        return super().has_change_permission(request, obj) and not _is_frozen(obj)
+
+    def has_delete_permission(self, request: HttpRequest, obj: Study | None = None) -> bool:
+        return super().has_delete_permission(request, obj) and not _is_frozen(obj)
+
+    def get_fieldsets(self, request: HttpRequest, obj: Study | None = None) -> Any:
+        if not _is_frozen(obj):
+            return self.fieldsets
+        return [(title, {**options, "fields": [name for name in options["fields"]
+                                               if name != "prompt_file"]})
+                for title, options in self.fieldsets]
+
+    def change_view(self, request: HttpRequest, object_id: str, form_url: str = "",
+                    extra_context: dict[str, Any] | None = None) -> Any:
+        studies = Study.objects.select_related("model", "predictor")
+        study = studies.filter(pk=object_id).first() if object_id.isdecimal() else None
+        extra = {} if study is None else {
+            "progress": study_progress(study),
+            "sessions": study.sessions.order_by("pk"),
+            "may_change_study": super().has_change_permission(request),
+            "may_add_session": request.user.has_perm("studies.add_studysession"),
+        }
+        return super().change_view(request, object_id, form_url, {**extra, **(extra_context or {})})
+
+    def save_model(self, request: HttpRequest, obj: Study, form: StudyForm,
+                   change: bool) -> None:
+        super().save_model(request, obj, form, change)
+        if form.prompt_list is not None:
+            services.add_prompts(obj, form.prompt_list.accepted)
+            _say_prompts(request, form.prompt_list)
+
+    def save_related(self, request: HttpRequest, form: ModelForm,
+                     formsets: list[BaseModelFormSet], change: bool) -> None:
+        has_other_images = bool(IMAGE_FIELDS & set(form.changed_data)) or any(
+            formset.has_changed() for formset in formsets)
+        if change and has_other_images and services.discard_preparation(form.instance):
+            messages.warning(request, "The comparison has changed, so the images must be prepared "
+                                      "again. Images that are already rendered are used again.")
+        super().save_related(request, form, formsets, change)
+
+    def response_add(self, request: HttpRequest, obj: Study,
+                     post_url_continue: str | None = None) -> Any:
+        # The study's own page says what comes next.
+        if "_addanother" in request.POST or "_popup" in request.POST:
+            return super().response_add(request, obj, post_url_continue)
+        messages.success(request, f"“{obj.name}” was created.")
+        return redirect("admin:studies_study_change", obj.pk)
+
+    def delete_model(self, request: HttpRequest, obj: Study) -> None:
+        services.delete_study(obj)
+
+    def delete_queryset(self, request: HttpRequest, queryset: QuerySet[Study]) -> None:
+        for study in queryset:
+            services.delete_study(study)
+
+    @display(description="state", label={"draft": "info", "in preparation": "warning",
+                                         "launched": "success"})
+    def stage(self, study: Study) -> str:
+        return study.get_state_display()
+
+    @display(description="prompts", ordering="num_prompts")
+    def num_prompts(self, study: Any) -> int:
+        return int(study.num_prompts)
+
+    @display(description="sessions", ordering="num_sessions")
+    def num_sessions(self, study: Any) -> int:
+        return int(study.num_sessions)
+
+    @display(description="results")
+    def results(self, study: Study) -> str:
+        return format_html('<a class="desk-link" href="{}">Results</a>',
+                           reverse("results", args=[study.public_id]))
+
+    @display(description="Prompts in this study")
+    def prompt_summary(self, study: Study) -> str:
+        num_prompts = study.study_prompts.count() if study.pk else 0
+        return f"{num_prompts} prompts" if num_prompts else "None yet: upload a file below."
+
+
+def _say_prompts(request: HttpRequest, prompts: PromptList) -> None:
+    messages.success(request,
+                     f"{len(prompts.accepted)} prompts were read from {prompts.filename}.")
+    if note := prompts.duplicate_note():
+        messages.warning(request, note)
+
+
+def _is_frozen(study: Study | None) -> bool:
+    return study is not None and study.is_frozen()

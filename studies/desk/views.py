@@ -1,0 +1,77 @@
+"""What the buttons and the moving parts of the study and session pages call."""
+
+from django.contrib import messages
+from django.contrib.auth.decorators import permission_required
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.shortcuts import get_object_or_404, redirect, render
+from django.views.decorators.http import require_POST, require_safe
+
+from generation.rendering.services import retry_quarantined
+from studies.desk import services
+from studies.desk.progress import study_progress, study_renders
+from studies.models import Study, StudySession
+
+may_view = permission_required("studies.view_study", raise_exception=True)
+may_change = permission_required("studies.change_study", raise_exception=True)
+may_change_session = permission_required("studies.change_studysession", raise_exception=True)
+
+
+@require_safe
+@may_view
+def progress(request: HttpRequest, study_id: int) -> HttpResponse:
+    """The part of a study's page that moves while images render."""
+    study = get_object_or_404(Study.objects.select_related("model", "predictor"), pk=study_id)
+    response = render(request, "desk/_progress.html", {"progress": study_progress(study)})
+    response["Cache-Control"] = "no-store"
+    return response
+
+
+@require_POST
+@may_change
+def prepare(request: HttpRequest, study_id: int) -> HttpResponseRedirect:
+    study = get_object_or_404(Study, pk=study_id)
+    try:
+        services.prepare(study)
+    except services.StudyNotReady as error:
+        messages.error(request, str(error))
+    else:
+        messages.success(request, "Preparing: budgets are predicted, then images are rendered. "
+                                  "You may leave this page.")
+    return redirect("admin:studies_study_change", study_id)
+
+
+@require_POST
+@may_change
+def retry(request: HttpRequest, study_id: int) -> HttpResponseRedirect:
+    """Give a study's failed images new attempts."""
+    study = get_object_or_404(Study, pk=study_id)
+    num_retried = retry_quarantined(study_renders(study))
+    noun = "image is" if num_retried == 1 else "images are"
+    messages.success(request, f"{num_retried} failed {noun} tried again.")
+    return redirect("admin:studies_study_change", study_id)
+
+
+@require_POST
+@may_change_session
+def open_session(request: HttpRequest, session_id: int) -> HttpResponseRedirect:
+    session = get_object_or_404(StudySession, pk=session_id)
+    try:
+        services.open_session(session)
+    except services.StudyNotReady as error:
+        messages.error(request, str(error))
+    else:
+        messages.success(request, "The session is open. Send participants the link below.")
+    return redirect("admin:studies_studysession_change", session_id)
+
+
+@require_POST
+@may_change_session
+def close_session(request: HttpRequest, session_id: int) -> HttpResponseRedirect:
+    session = get_object_or_404(StudySession, pk=session_id)
+    try:
+        services.close_session(session)
+    except services.StudyNotReady as error:
+        messages.error(request, str(error))
+    else:
+        messages.success(request, "The session is closed. Nobody else can join.")
+    return redirect("admin:studies_studysession_change", session_id)

@@ -1,0 +1,58 @@
+"""Where a participant stands: what is shown now, what comes next."""
+
+from dataclasses import dataclass
+
+from django.db.models import Count, Q
+
+from studies.models import Participant, Stimulus, Trial, TrialKind
+
+
+@dataclass(frozen=True)
+class Shown:
+    """A trial as the browser may know it. Catch and repeat trials look like main ones."""
+
+    trial: Trial
+    stimulus: Stimulus
+    is_practice: bool
+    index: int
+    total: int
+
+
+def current_and_next(participant: Participant) -> list[Shown]:
+    """The first unanswered trial and the one after it, counted within practice or main."""
+    trials = list(participant.trials.unanswered().order_by("index")[:2])
+    if not trials:
+        return []
+    counts = participant.trials.aggregate(
+        all=Count("pk"), practice=Count("pk", filter=Q(kind=TrialKind.PRACTICE))
+    )
+    stimuli = _stimuli_of(trials)
+    return [
+        Shown(
+            trial=trial,
+            stimulus=stimuli[trial.pair_id, trial.candidate_side],
+            is_practice=trial.kind == TrialKind.PRACTICE,
+            index=trial.index - (0 if trial.kind == TrialKind.PRACTICE else counts["practice"]),
+            total=counts["practice"] if trial.kind == TrialKind.PRACTICE
+            else counts["all"] - counts["practice"],
+        )
+        for trial in trials
+    ]
+
+
+def reachable_trials(participant: Participant) -> list[Trial]:
+    """The trials whose stimulus the browser may have: the current one and the next."""
+    return list(participant.trials.unanswered().order_by("index")[:2])
+
+
+def stimulus_of(trial: Trial) -> Stimulus:
+    return Stimulus.objects.get(pair=trial.pair_id, candidate_side=trial.candidate_side)
+
+
+def has_answered(participant: Participant) -> bool:
+    return participant.trials.exclude(response=None).exists()
+
+
+def _stimuli_of(trials: list[Trial]) -> dict[tuple[int, str], Stimulus]:
+    stimuli = Stimulus.objects.filter(pair__in=[trial.pair_id for trial in trials])
+    return {(stimulus.pair_id, stimulus.candidate_side): stimulus for stimulus in stimuli}

@@ -1,0 +1,155 @@
+"""The one file that a trial shows, composed from a pair's renders."""
+
+import hashlib
+import io
+import logging
+import time
+import uuid
+from collections.abc import Mapping
+
+from django.core.files.base import ContentFile
+from django.db import IntegrityError, transaction
+from PIL import Image
+
+from generation.models import Render
+from studies.models import Pair, Side, Stimulus
+
+logger = logging.getLogger(__name__)
+# Shows only where nothing is cropped from: beside the reference.
+SURROUND = (119, 119, 119)
+CHUNK_HEADER_BYTES = 8
+# A worker draws images too: a long backlog is left to the next call.
+COMPOSE_SECONDS = 5.0
+
+
+class StimulusError(Exception):
+    """A pair cannot be composed; the message says which render is wrong and how."""
+
+
+def compose_pending(*, seconds: float = COMPOSE_SECONDS) -> int:
+    """Compose the stimuli of every pair that has its renders; return how many pairs were done.
+
+    Safe beside other workers. Stops after `seconds`, for the next call to go on.
+    """
+    deadline, num_composed = time.monotonic() + seconds, 0
+    # In random order, two workers rarely take the same pair and a bad one holds nobody up.
+    for pair_id in list(Pair.objects.composable().order_by("?").values_list("pk", flat=True)):
+        if time.monotonic() > deadline:
+            break
+        try:
+            num_composed += _compose_by_id(pair_id)
+        except StimulusError as error:
+            logger.error("stimulus not composed", extra={"pair": pair_id, "reason": str(error)})
+    return num_composed
+
+
+def _compose_by_id(pair_id: int) -> bool:
+    pairs = Pair.objects.select_related("candidate", "baseline", "reference")
+    pair = pairs.filter(pk=pair_id).first()
+    return pair is not None and compose(pair)  # A draft's pairs may be discarded at any time.
+
+
+def compose(pair: Pair) -> bool:
+    """Compose and store what the pair lacks; False if another was first or the pair is gone."""
+    missing = set(Side) - set(pair.stimuli.values_list("candidate_side", flat=True))
+    contents = _encode_both(pair)
+    stimuli = [_store(pair, side, content=contents[side]) for side in missing]
+    try:
+        with transaction.atomic():
+            Stimulus.objects.bulk_create(stimuli)
+    except IntegrityError:
+        _remove_files(stimuli)
+        return False
+    except BaseException:
+        _remove_files(stimuli)
+        raise
+    return bool(stimuli)
+
+
+def _encode_both(pair: Pair) -> Mapping[Side, bytes]:
+    """Encode the file for each candidate side, in equal sizes: the length must not tell."""
+    candidate, baseline = _read(pair.candidate), _read(pair.baseline)
+    reference = _read(pair.reference) if pair.reference else None
+    images = [image for image in (candidate, baseline, reference) if image]
+    if len({image.size for image in images}) != 1:
+        sizes = ", ".join(f"{image.width} x {image.height}" for image in images)
+        raise StimulusError(f"the images of a pair must have one size, got {sizes}")
+    encoded = {
+        Side.LEFT: _encode(_arrange(candidate, baseline, reference=reference)),
+        Side.RIGHT: _encode(_arrange(baseline, candidate, reference=reference)),
+    }
+    num_bytes = max(len(content) for content in encoded.values()) + CHUNK_HEADER_BYTES
+    return {side: _padded(content, num_bytes) for side, content in encoded.items()}
+
+
+def _read(render: Render) -> Image.Image:
+    """Read a render's image, if it still is the one that was rendered."""
+    try:
+        with render.image.open("rb") as file:
+            content = file.read()
+    except OSError as error:
+        raise StimulusError(f"render {render.public_id} has no file: {error}") from error
+    if hashlib.sha256(content).hexdigest() != render.sha256:
+        raise StimulusError(f"the file of render {render.public_id} is not the one rendered")
+    try:
+        return Image.open(io.BytesIO(content)).convert("RGB")
+    except OSError as error:
+        raise StimulusError(f"the file of render {render.public_id} is no image") from error
+
+
+def _arrange(
+    left: Image.Image, right: Image.Image, *, reference: Image.Image | None
+) -> Image.Image:
+    """Put two images side by side, below the reference if there is one."""
+    width, height = left.size
+    top = height if reference else 0
+    sheet = Image.new("RGB", (2 * width, top + height), SURROUND)
+    if reference:
+        sheet.paste(reference, (width // 2, 0))
+    sheet.paste(left, (0, top))
+    sheet.paste(right, (width, top))
+    return sheet
+
+
+def _encode(image: Image.Image) -> bytes:
+    """Encode losslessly, in the extended WebP layout that may carry unknown chunks.
+
+    A plain lossless file is RIFF, its length, WEBP and one VP8L chunk (RFC 9649, 2.6 and 2.7).
+    """
+    buffer = io.BytesIO()
+    image.save(buffer, "WEBP", lossless=True, method=0, exif=b"", icc_profile=b"", xmp=b"")
+    plain = buffer.getvalue()
+    canvas = bytes(4) + _three_bytes(image.width - 1) + _three_bytes(image.height - 1)
+    return _riff(b"VP8X" + len(canvas).to_bytes(4, "little") + canvas + plain[12:])
+
+
+def _padded(content: bytes, num_bytes: int) -> bytes:
+    """Fill the file up to `num_bytes` with a chunk of zeros that readers skip."""
+    num_zeros = num_bytes - len(content) - CHUNK_HEADER_BYTES
+    return _riff(content[12:] + b"FILL" + num_zeros.to_bytes(4, "little") + bytes(num_zeros))
+
+
+def _riff(chunks: bytes) -> bytes:
+    return b"RIFF" + (4 + len(chunks)).to_bytes(4, "little") + b"WEBP" + chunks
+
+
+def _three_bytes(number: int) -> bytes:
+    return number.to_bytes(3, "little")
+
+
+def _store(pair: Pair, side: Side, *, content: bytes) -> Stimulus:
+    """Write the file under a name that says nothing; the row follows in a transaction."""
+    stimulus = Stimulus(
+        pair=pair,
+        candidate_side=side,
+        sha256=hashlib.sha256(content).hexdigest(),
+        side_width=pair.candidate.width,
+        side_height=pair.candidate.height,
+    )
+    stimulus.image.save(f"{uuid.uuid4()}.webp", ContentFile(content), save=False)
+    return stimulus
+
+
+def _remove_files(stimuli: list[Stimulus]) -> None:
+    for stimulus in stimuli:
+        stimulus.image.delete(save=False)

@@ -1,0 +1,19 @@
+"""Celery tasks of studies. Thin: they hand on to the rooms."""
+
+from celery import shared_task
+
+from generation.rendering.notices import notify_renders_changed
+from studies.desk import preparation
+from studies.participation import stimuli
+
+
+@shared_task
+def prepare_study(study_id: int) -> None:
+    preparation.prepare_study(study_id)
+
+
+@shared_task
+def compose_stimuli() -> None:
+    """Compose what can be composed, and tell who watches."""
+    if stimuli.compose_pending():
+        notify_renders_changed()

@@ -1,0 +1,368 @@
+"""From a prompt list to an open session, without the admin."""
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from django.core.exceptions import ValidationError
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+from django.utils.timezone import now
+
+from generation.models import Budget, Predictor, Prompt, Render, RenderState
+from studies.desk import preparation, progress, services
+from studies.desk.freezing import content_hash
+from studies.desk.imports import PromptRow
+from studies.models import Pair, SessionState, Stimulus, Study, StudySession, StudyState, Task
+from tests import factories
+
+pytestmark = pytest.mark.django_db
+
+Predict = Callable[[Predictor, Sequence[Prompt]], Mapping[int, Budget]]
+
+
+def rows(*texts: str) -> list[PromptRow]:
+    return [PromptRow(line, text) for line, text in enumerate(texts, start=1)]
+
+
+def predicting(*steps: int) -> Predict:
+    """A predictor that gives these budgets in the prompts' order, and stores them."""
+
+    def predict(predictor: Predictor, prompts: Sequence[Prompt]) -> dict[int, Budget]:
+        budgets = {}
+        for prompt, num_steps in zip(prompts, steps, strict=True):
+            budgets[prompt.pk] = (
+                Budget.objects.filter(prompt=prompt, predictor=predictor).first()
+                or factories.make_budget(prompt=prompt, predictor=predictor, num_steps=num_steps))
+        return budgets
+
+    return predict
+
+
+def make_preparing(*steps: int, contrasts: Sequence[tuple[str, str]] = (("budgeted", "reference"),),
+                   **design: str | int) -> Study:
+    study = services.create_study(
+        f"study of {steps}", rows(*(f"prompt {number}" for number in range(len(steps)))),
+        predictor=factories.make_predictor(), contrasts=contrasts, **design)
+    services.prepare(study)
+    return study
+
+
+def prepared(*steps: int, **values: object) -> Study:
+    study = make_preparing(*steps, **values)  # type: ignore[arg-type]
+    preparation.prepare_study(study.pk, predict=predicting(*steps))
+    study.refresh_from_db()
+    return study
+
+
+def steps_of(study: Study) -> set[tuple[str, str, int, int, int]]:
+    return set(Pair.objects.filter(contrast__study=study).values_list(
+        "contrast__candidate_arm", "prompt__text", "seed", "candidate__num_steps",
+        "baseline__num_steps"))
+
+
+# --- Prompts ----------------------------------------------------------------------------------
+
+
+def test_prompts_are_shared_between_studies_and_keep_their_order() -> None:
+    predictor = factories.make_predictor()
+    services.create_study("one", rows("a", "b"), predictor=predictor)
+    second = services.create_study(
+        "two", [PromptRow(1, "c"), PromptRow(2, "b", "shapes")], predictor=predictor)
+    assert Prompt.objects.count() == 3
+    assert list(second.study_prompts.values_list("position", "prompt__text", "category")) == [
+        (1, "c", ""), (2, "b", "shapes")]
+
+
+def test_a_study_that_is_not_valid_leaves_nothing_behind() -> None:
+    predictor = factories.make_predictor()
+    with pytest.raises(ValidationError):
+        services.create_study("bad", rows("a"), predictor=predictor,
+                              contrasts=[("budgeted", "sideways")])
+    assert not Study.objects.exists()
+    assert not Prompt.objects.exists()
+
+
+def test_new_prompts_replace_the_old_and_discard_what_was_prepared(
+    django_capture_on_commit_callbacks: Callable,
+) -> None:
+    study = prepared(4, 5)
+    contrast = study.contrasts.get()
+    pair = factories.make_ready_pair(contrast=contrast)
+    files = [Path(path) for path in (stimulus.image.path for stimulus in pair.stimuli.all())]
+    with django_capture_on_commit_callbacks(execute=True):
+        services.add_prompts(study, rows("another"))
+    assert list(study.study_prompts.values_list("prompt__text", flat=True)) == ["another"]
+    assert not Pair.objects.exists()
+    assert not Stimulus.objects.exists()
+    assert not any(file.exists() for file in files)
+    assert Render.objects.count() == 6
+    assert study.state == StudyState.DRAFT
+
+
+# --- Preparation ------------------------------------------------------------------------------
+
+
+def test_preparing_gives_each_prompt_a_pair_with_its_budget() -> None:
+    study = prepared(4, 9)
+    assert steps_of(study) == {("budgeted", "prompt 0", 1001, 4, 50),
+                               ("budgeted", "prompt 1", 1002, 9, 50)}
+    assert Render.objects.count() == 4
+
+
+def test_contrasts_share_seeds_and_renders() -> None:
+    study = prepared(4, 8, contrasts=[("budgeted", "reference"), ("uniform", "reference"),
+                                      ("fixed(2)", "budgeted")])
+    assert {row[2:] for row in steps_of(study)} == {
+        (1001, 4, 50), (1002, 8, 50), (1001, 6, 50), (1002, 6, 50), (1001, 2, 4), (1002, 2, 8)}
+    assert Render.objects.count() == 8
+
+
+def test_the_similarity_task_asks_for_the_reference_too() -> None:
+    study = prepared(4, contrasts=[("budgeted", "fixed(2)")], task=Task.SIMILARITY)
+    pair = Pair.objects.get(contrast__study=study)
+    assert pair.reference is not None
+    assert pair.reference.num_steps == 50
+    assert pair.reference.seed == pair.candidate.seed
+
+
+def test_preparing_twice_changes_nothing() -> None:
+    study = prepared(4, 9)
+    before = list(Pair.objects.order_by("pk").values())
+    services.prepare(study)
+    preparation.prepare_study(study.pk, predict=predicting(4, 9))
+    assert list(Pair.objects.order_by("pk").values()) == before
+
+
+def test_an_edited_model_replaces_its_pairs_when_prepared_again() -> None:
+    study = prepared(4, 9)
+    study.model.guidance = 1.5
+    study.model.save(update_fields=["guidance"])
+    services.prepare(study)
+    preparation.prepare_study(study.pk, predict=predicting(4, 9))
+    assert set(Pair.objects.values_list("candidate__guidance", flat=True)) == {1.5}
+    assert Pair.objects.count() == 2
+
+
+def test_pairs_of_two_identical_images_are_left_out_and_counted() -> None:
+    study = prepared(50, 9, 50)
+    assert steps_of(study) == {("budgeted", "prompt 1", 1002, 9, 50)}
+    counted = progress.study_progress(study).contrasts[0]
+    assert (counted.pairs, counted.left_out) == (1, 2)
+
+
+@pytest.mark.parametrize(("contrasts", "message"), [
+    ([("reference", "fixed(50)")], "same number of steps"),
+    ([("fixed(60)", "reference")], r"fixed\(60\) asks for more steps than the reference's 50"),
+])
+def test_what_cannot_be_prepared_is_said_and_leaves_a_draft(
+    contrasts: list[tuple[str, str]], message: str
+) -> None:
+    study = prepared(4, 9, contrasts=contrasts)
+    assert study.state == StudyState.DRAFT
+    assert re.search(message, study.preparation_error)
+    assert not Pair.objects.exists()
+    assert not Render.objects.exists()
+
+
+def test_a_predictor_that_is_missing_is_said_with_its_place() -> None:
+    study = make_preparing(4)
+
+    def predict(predictor: Predictor, prompts: Sequence[Prompt]) -> dict[int, Budget]:
+        raise FileNotFoundError(f"{predictor.folder()} holds no config.json")
+
+    preparation.prepare_study(study.pk, predict=predict)
+    study.refresh_from_db()
+    assert study.preparation_error.endswith("holds no config.json")
+    services.prepare(study)
+    assert study.preparation_error == ""
+
+
+def test_an_unexpected_failure_is_shown_and_still_raised() -> None:
+    study = make_preparing(4)
+
+    def predict(predictor: Predictor, prompts: Sequence[Prompt]) -> dict[int, Budget]:
+        raise KeyError("weights")
+
+    with pytest.raises(KeyError):
+        preparation.prepare_study(study.pk, predict=predict)
+    study.refresh_from_db()
+    assert "KeyError" in study.preparation_error
+    assert study.state == StudyState.DRAFT
+
+
+def test_a_list_replaced_while_budgets_are_predicted_is_left_alone() -> None:
+    study = make_preparing(4, 9)
+    predict = predicting(4, 9)
+
+    def predict_slowly(predictor: Predictor, prompts: Sequence[Prompt]) -> Mapping[int, Budget]:
+        budgets = predict(predictor, prompts)
+        services.add_prompts(study, rows("something else"))
+        services.prepare(study)
+        return budgets
+
+    preparation.prepare_study(study.pk, predict=predict_slowly)
+    assert not Pair.objects.exists()
+    study.refresh_from_db()
+    assert study.state == StudyState.PREPARING
+    assert study.preparation_error == ""
+
+
+@pytest.mark.parametrize(("num_prompts", "has_contrast", "message"), [
+    (0, True, "no prompts. Upload a prompt file"),
+    (2, False, "compares nothing yet. Add a contrast"),
+])
+def test_an_incomplete_study_is_not_prepared(
+    num_prompts: int, has_contrast: bool, message: str
+) -> None:
+    study = factories.make_study(num_prompts=num_prompts)
+    if has_contrast:
+        factories.make_contrast(study=study)
+    with pytest.raises(services.StudyNotReady, match=message):
+        services.prepare(study)
+    assert study.state == StudyState.DRAFT
+
+
+# --- Launch -----------------------------------------------------------------------------------
+
+
+def make_session(*, num_ready: int, num_waiting: int = 0, main_trials: int = 4) -> StudySession:
+    study = factories.make_study(main_trials=main_trials, num_prompts=1)
+    contrast = factories.make_contrast(study=study)
+    for _ in range(num_ready):
+        factories.make_ready_pair(contrast=contrast)
+    for _ in range(num_waiting):
+        prompt = factories.make_prompt()
+        Pair.objects.create(
+            contrast=contrast, prompt=prompt, seed=1,
+            candidate=factories.make_render(model=study.model, prompt=prompt),
+            baseline=factories.make_render(model=study.model, prompt=prompt, num_steps=50))
+    return StudySession.objects.create(study=study, name="Session 1")
+
+
+@pytest.mark.parametrize(("num_ready", "num_waiting", "message"), [
+    (0, 0, "The images are not prepared"),
+    (0, 6, "asks for 4 trials per participant, but only 0 pairs of 6 are ready. Wait"),
+    (1, 5, "asks for 4 trials per participant, but only 1 pair of 6 is ready. Wait"),
+    (2, 1, "2 pairs of 3 are ready. Add prompts, or lower “main trials” to 3"),
+])
+def test_a_launch_with_too_few_pairs_is_refused_in_numbers(
+    num_ready: int, num_waiting: int, message: str
+) -> None:
+    session = make_session(num_ready=num_ready, num_waiting=num_waiting)
+    with pytest.raises(services.StudyNotReady, match=message):
+        services.open_session(session)
+    session.refresh_from_db()
+    assert session.state == SessionState.DRAFT
+    assert not session.study.is_frozen()
+
+
+def test_a_session_opens_with_enough_pairs_and_freezes_the_study() -> None:
+    session = make_session(num_ready=4, num_waiting=2)
+    services.open_session(session)
+    session.refresh_from_db()
+    assert session.state == SessionState.OPEN
+    assert session.opened_at is not None
+    assert re.fullmatch("[0-9a-f]{64}", session.study.content_hash)
+
+
+def test_opening_twice_is_harmless_and_a_closed_session_opens_again() -> None:
+    session = make_session(num_ready=4)
+    services.open_session(session)
+    first = session.opened_at
+    services.open_session(session)
+    services.close_session(session)
+    services.close_session(session)
+    assert session.state == SessionState.CLOSED
+    assert session.closed_at is not None
+    services.open_session(session)
+    session.refresh_from_db()
+    assert session.state == SessionState.OPEN
+    assert session.closed_at is None
+    assert session.opened_at == first
+
+
+def test_a_session_never_opened_cannot_be_closed() -> None:
+    with pytest.raises(services.StudyNotReady, match="never opened"):
+        services.close_session(make_session(num_ready=0))
+
+
+@pytest.mark.parametrize("change", [
+    lambda study: services.prepare(study),
+    lambda study: services.add_prompts(study, rows("late")),
+    lambda study: services.discard_preparation(study),
+    lambda study: services.delete_study(study),
+])
+def test_a_launched_study_refuses_every_change(change: Callable[[Study], None]) -> None:
+    session = make_session(num_ready=4)
+    stale = Study.objects.get(pk=session.study_id)
+    services.open_session(session)
+    before = (Pair.objects.count(), list(stale.study_prompts.values_list("pk")))
+    with pytest.raises(services.StudyNotReady, match="can no longer change"):
+        change(stale)
+    assert (Pair.objects.count(), list(stale.study_prompts.values_list("pk"))) == before
+
+
+def test_the_content_hash_covers_the_design_and_ignores_rendering() -> None:
+    study = make_session(num_ready=2, num_waiting=2).study
+    original = content_hash(study)
+    waiting = Pair.objects.composable().first() or Pair.objects.order_by("-pk").first()
+    assert waiting is not None
+    Render.objects.filter(pk=waiting.candidate_id).update(attempts=1)
+    assert content_hash(study) == original
+    study.question = "Which one is prettier?"
+    assert content_hash(study) != original
+    study.refresh_from_db()
+    waiting.delete()
+    assert content_hash(study) != original
+
+
+# --- Progress ---------------------------------------------------------------------------------
+
+
+def test_progress_is_read_in_as_many_queries_for_many_pairs() -> None:
+    def num_queries(num_pairs: int) -> int:
+        study = make_session(num_ready=num_pairs, num_waiting=num_pairs).study
+        with CaptureQueriesContext(connection) as queries:
+            shown = progress.study_progress(study)
+            assert len([(pair.candidate.state, pair.prompt.text, pair.contrast.candidate_arm)
+                        for pair in shown.gallery]) == num_pairs
+        return len(queries)
+
+    assert num_queries(2) == num_queries(9) <= 14
+
+
+def test_a_render_that_contrasts_share_counts_once() -> None:
+    study = prepared(4, 8, contrasts=[("budgeted", "reference"), ("uniform", "reference")])
+    assert progress.study_progress(study).renders.waiting == 6
+
+
+def test_time_left_follows_the_pace_of_the_last_images() -> None:
+    study = prepared(10, 10)
+    assert progress.study_progress(study).time_left == ""
+    begun = now() - timedelta(seconds=60)
+    done = Render.objects.filter(num_steps=50).first()
+    assert done is not None
+    Render.objects.filter(pk=done.pk).update(
+        state=RenderState.READY, sha256="0" * 64, unet_evaluations=50, seconds=60, image="x.webp",
+        started_at=begun, finished_at=now())
+    # 50 steps took a minute; 70 are left.
+    assert progress.study_progress(study).time_left == "about 1 minute"
+
+
+def test_the_histogram_counts_every_budget_in_its_bin() -> None:
+    bars = progress.histogram([1, 2, 2, 50], largest=50)
+    assert len(bars) == 25
+    assert [(bar.low, bar.high, bar.count) for bar in bars if bar.count] == [(1, 2, 3), (49, 50, 1)]
+    assert bars[0].height == 38.0
+    assert bars[-1].x + bars[-1].width <= 100
+
+
+@pytest.mark.parametrize(("seconds", "words"), [
+    (3, "less than a minute"), (70, "about 1 minute"), (600, "about 10 minutes"),
+    (4 * 3600, "about 4 hours"),
+])
+def test_time_left_is_said_no_more_precisely_than_it_is_known(seconds: float, words: str) -> None:
+    assert progress.duration_in_words(seconds) == words

@@ -1,0 +1,534 @@
+import json
+import re
+import uuid
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from itertools import pairwise
+from typing import Any
+
+import pytest
+from django.db import connection
+from django.http import HttpResponse
+from django.test import Client
+from pytest_django import DjangoAssertNumQueries
+
+from studies.models import (
+    Participant,
+    ParticipantState,
+    Response,
+    SessionState,
+    Side,
+    StudySession,
+    Trial,
+    TrialKind,
+)
+from studies.participation import services, texts
+from studies.participation.services import Answer, finish, record_response, start
+from tests import factories
+
+LEFT = Answer(chosen_side="left", response_ms=812, input_method="keyboard")
+RIGHT = Answer(chosen_side="right", response_ms=640, input_method="pointer")
+BODY = {"side": "left", "response_ms": 812, "input_method": "keyboard",
+        "shown_at": "2026-05-04T10:11:12.345Z", "image_load_ms": 18, "viewport_width": 1440,
+        "viewport_height": 900, "device_pixel_ratio": 1.25, "displayed_px": 512, "focus_lost": 1}
+
+
+@pytest.fixture
+def session(db: None) -> StudySession:
+    return factories.make_open_session()
+
+
+@pytest.fixture
+def participant(session: StudySession) -> Participant:
+    return start(session)
+
+
+def ordered(participant: Participant) -> list[Trial]:
+    return list(participant.trials.order_by("index"))
+
+
+def answer_all(participant: Participant) -> None:
+    for trial in ordered(participant):
+        record_response(participant, trial, LEFT)
+
+
+def send(client: Client, participant: Participant, trial: Trial, body: object) -> Any:
+    return client.post(f"/take/{participant.token}/trials/{trial.public_id}/answer",
+                       json.dumps(body), content_type="application/json")
+
+
+def agree(client: Client, session: StudySession) -> Any:
+    page = client.get(f"/join/{session.public_id}/consent").content.decode()
+    attempt = re.search(r'name="attempt" value="([^"]+)"', page)
+    assert attempt
+    return client.post(f"/join/{session.public_id}/consent",
+                       {"attempt": attempt[1], "agreed": "on"})
+
+
+class TestStart:
+    def test_whole_plan_is_stored(self, session: StudySession) -> None:
+        trials = ordered(start(session))
+        assert [trial.index for trial in trials] == [1, 2, 3, 4, 5]
+        assert [trial.kind for trial in trials] == ["practice"] + ["main"] * 4
+        sides = Counter(trial.candidate_side for trial in trials[1:])
+        assert sides == {"left": 2, "right": 2}
+        assert len({trial.pair.prompt_id for trial in trials}) == 5
+
+    def test_same_token_takes_one_place(self, session: StudySession) -> None:
+        token = uuid.uuid4()
+        assert start(session, token=token) == start(session, token=token)
+        assert session.participants.count() == 1
+
+    @pytest.mark.parametrize(("values", "refusal"), [
+        ({"state": SessionState.DRAFT}, services.SessionNotOpen),
+        ({"state": SessionState.CLOSED}, services.SessionClosed),
+        ({"quota": 1}, services.SessionFull),
+    ])
+    def test_entry_is_refused_with_its_reason(
+        self, session: StudySession, values: dict, refusal: type[services.EntryRefused]
+    ) -> None:
+        start(session)
+        StudySession.objects.filter(pk=session.pk).update(**values)
+        with pytest.raises(refusal) as refused:
+            start(session)
+        assert refused.value.sentence.endswith(".")
+        assert session.participants.count() == 1
+
+    def test_too_few_ready_pairs_are_said(self, db: None) -> None:
+        session = factories.make_open_session(num_pairs=3)
+        with pytest.raises(services.ImagesNotReady):
+            start(session)
+        assert not Participant.objects.exists()
+
+    def test_pairs_balance_over_the_sessions_of_a_study(self, session: StudySession) -> None:
+        second = StudySession.objects.create(study=session.study, name="second", quota=50,
+                                             state=SessionState.OPEN,
+                                             opened_at=session.opened_at)
+        for turn in range(15):
+            start(second if turn % 2 else session)
+        assert spread_of(session) <= 1
+
+
+def spread_of(session: StudySession) -> int:
+    """The largest less the smallest number of main trials over pairs and sides."""
+    trials = Trial.objects.filter(kind=TrialKind.MAIN).values_list("pair_id", "candidate_side")
+    shown = Counter(trials)
+    pairs = session.study.contrasts.get().pairs.all()
+    counts = [shown[pair.pk, side] for pair in pairs for side in Side]
+    return max(counts) - min(counts)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_crowd_never_exceeds_the_quota_and_stays_balanced() -> None:
+    session = factories.make_open_session(num_pairs=7, quota=23)
+
+    def arrive(_: int) -> bool:
+        try:
+            start(StudySession.objects.get(pk=session.pk))
+            return True
+        except services.SessionFull:
+            return False
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(8) as crowd:
+        outcomes = list(crowd.map(arrive, range(40)))
+    assert sum(outcomes) == session.participants.count() == 23
+    assert Trial.objects.count() == 23 * 5
+    assert spread_of(session) <= 1
+
+
+class TestRecordResponse:
+    def test_same_answer_again_returns_the_first(self, participant: Participant) -> None:
+        trial = ordered(participant)[0]
+        first = record_response(participant, trial, LEFT)
+        later = Answer(chosen_side="left", response_ms=999, input_method="touch")
+        assert record_response(participant, trial, later) == first
+        assert Response.objects.get().response_ms == 812
+
+    def test_other_answer_is_refused_and_logged(
+        self, participant: Participant, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        trial = ordered(participant)[0]
+        record_response(participant, trial, LEFT)
+        with pytest.raises(services.ConflictingAnswer):
+            record_response(participant, trial, RIGHT)
+        assert Response.objects.get().chosen_side == "left"
+        assert "conflicting answer refused" in caplog.text
+
+    def test_only_the_first_unanswered_trial_may_be_answered(
+        self, participant: Participant
+    ) -> None:
+        first, second, third, *_ = ordered(participant)
+        for trial in (second, third):
+            with pytest.raises(services.TrialOutOfTurn):
+                record_response(participant, trial, LEFT)
+        record_response(participant, first, LEFT)
+        record_response(participant, second, RIGHT)
+        record_response(participant, first, LEFT)  # A replay of an earlier one.
+        assert Response.objects.count() == 2
+
+    def test_trial_of_another_participant_is_refused(self, participant: Participant) -> None:
+        other = start(participant.session)
+        trial = ordered(other)[0]
+        record_response(other, trial, LEFT)
+        answer_all(participant)
+        for foreign in ordered(other):
+            with pytest.raises(services.TrialOutOfTurn):
+                record_response(participant, foreign, LEFT)
+        assert other.trials.unanswered().count() == 4
+
+
+@pytest.mark.django_db(transaction=True)
+def test_answers_at_once_store_one_and_acknowledge_what_agrees() -> None:
+    participant = start(factories.make_open_session())
+
+    def send_one(answer: Answer) -> str:
+        try:
+            stored = record_response(participant, trial, answer)
+            return stored.chosen_side
+        except services.ConflictingAnswer:
+            return "refused"
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(8) as crowd:
+        for trial in ordered(participant):
+            outcomes = Counter(crowd.map(send_one, [LEFT, RIGHT] * 4))
+            stored = Response.objects.get(trial=trial).chosen_side
+            assert outcomes == {stored: 4, "refused": 4}
+
+
+class TestFinish:
+    def test_code_exists_only_when_everything_is_answered(self, participant: Participant) -> None:
+        for trial in ordered(participant):
+            with pytest.raises(services.NotFinished):
+                finish(participant)
+            record_response(participant, trial, LEFT)
+        code = finish(participant).completion_code
+        assert re.fullmatch(r"[A-Z2-9]{12}", code)
+        assert finish(Participant.objects.get(pk=participant.pk)).completion_code == code
+
+    def test_closing_lets_those_taking_part_finish(self, participant: Participant) -> None:
+        StudySession.objects.update(state=SessionState.CLOSED)
+        answer_all(participant)
+        assert finish(participant).state == ParticipantState.FINISHED
+
+    def test_codes_differ(self, session: StudySession) -> None:
+        people = [start(session), start(session)]
+        for person in people:
+            answer_all(person)
+        assert len({finish(person).completion_code for person in people}) == 2
+
+
+class TestWay:
+    def test_looking_takes_no_place(self, client: Client, session: StudySession) -> None:
+        for address in (f"/join/{session.public_id}/", f"/join/{session.public_id}/consent"):
+            for method in (client.get, client.head):
+                assert method(address).status_code == 200
+        assert not Participant.objects.exists()
+
+    def test_agreeing_leads_to_the_instructions(
+        self, client: Client, session: StudySession
+    ) -> None:
+        reply = agree(client, session)
+        participant = Participant.objects.get()
+        assert reply["Location"] == f"/take/{participant.token}/instructions"
+        assert client.get(reply["Location"]).status_code == 200
+
+    def test_double_click_on_start_takes_one_place(self, session: StudySession) -> None:
+        body = {"attempt": str(uuid.uuid4()), "agreed": "on"}
+        # Two browsers, as neither of two simultaneous requests has the other's cookie.
+        replies = [Client().post(f"/join/{session.public_id}/consent", body) for _ in range(2)]
+        assert replies[0]["Location"] == replies[1]["Location"]
+        assert Participant.objects.count() == 1
+
+    def test_without_agreement_there_is_no_participant(
+        self, client: Client, session: StudySession
+    ) -> None:
+        attempt = str(uuid.uuid4())
+        for body in ({}, {"attempt": attempt}, {"attempt": "x", "agreed": "on"}):
+            reply = client.post(f"/join/{session.public_id}/consent", body)
+            assert reply.status_code == 400
+            kept = re.search(r'name="attempt" value="([0-9a-f-]{36})"', reply.content.decode())
+            assert kept
+            assert (kept[1] == attempt) is (body.get("attempt") == attempt)
+        assert not Participant.objects.exists()
+
+    def test_same_link_leads_back_to_where_one_was(
+        self, client: Client, session: StudySession
+    ) -> None:
+        agree(client, session)
+        participant = Participant.objects.get()
+        link = f"/join/{session.public_id}/"
+        way = f"/take/{participant.token}"
+        assert client.get(link, follow=True).redirect_chain[-1][0] == f"{way}/instructions"
+        record_response(participant, ordered(participant)[0], LEFT)
+        assert client.get(link, follow=True).redirect_chain[-1][0] == f"{way}/trials"
+        answer_all(participant)
+        finish(participant)
+        assert client.get(link, follow=True).redirect_chain[-1][0] == f"{way}/done"
+        assert agree_again(client, session)["Location"] == f"{way}/"
+        assert Participant.objects.count() == 1
+
+    @pytest.mark.parametrize(("values", "sentence"), [
+        ({"state": SessionState.DRAFT}, services.SessionNotOpen.sentence),
+        ({"state": SessionState.CLOSED}, services.SessionClosed.sentence),
+        ({"quota": 1}, services.SessionFull.sentence),
+    ])
+    def test_who_cannot_start_reads_why(
+        self, client: Client, participant: Participant, values: dict, sentence: str
+    ) -> None:
+        StudySession.objects.update(**values)
+        link = f"/join/{participant.session.public_id}/"
+        for reply in (client.get(link), client.get(f"{link}consent"),
+                      agree_again(client, participant.session)):
+            assert reply.status_code == 403
+            assert sentence in reply.content.decode()
+        assert Participant.objects.count() == 1
+
+    def test_done_page_shows_the_code_only_at_the_end(
+        self, client: Client, participant: Participant
+    ) -> None:
+        done = f"/take/{participant.token}/done"
+        assert client.get(done).status_code == 302
+        answer_all(participant)
+        reply = client.get(done)
+        participant.refresh_from_db()
+        assert participant.completion_code in reply.content.decode()
+
+    def test_unknown_links_are_kindly_not_found(self, client: Client, db: None) -> None:
+        for address in (f"/join/{uuid.uuid4()}/", f"/take/{uuid.uuid4()}/", "/join/x/",
+                        f"/take/{uuid.uuid4()}/trials"):
+            reply = client.get(address)
+            assert reply.status_code == 404
+            assert "There is nothing at this address" in reply.content.decode()
+
+    def test_pages_stay_out_of_caches_and_search_engines(
+        self, client: Client, participant: Participant
+    ) -> None:
+        for address in (f"/join/{participant.session.public_id}/",
+                        f"/take/{participant.token}/trials", f"/take/{participant.token}/next"):
+            headers = client.get(address).headers
+            assert headers["X-Robots-Tag"] == "noindex, nofollow"
+            assert headers["Referrer-Policy"] == "same-origin"
+            assert headers["Cache-Control"] == "private, no-store"
+
+    def test_post_without_its_token_is_refused_in_plain_words(
+        self, session: StudySession, participant: Participant
+    ) -> None:
+        client = Client(enforce_csrf_checks=True)
+        replies = [client.post(f"/join/{session.public_id}/consent", {"agreed": "on"}),
+                   send(client, participant, ordered(participant)[0], BODY)]
+        for reply in replies:
+            assert reply.status_code == 403
+            assert "Please try once more" in reply.content.decode()
+        assert not Response.objects.exists()
+
+
+def agree_again(client: Client, session: StudySession) -> HttpResponse:
+    return client.post(f"/join/{session.public_id}/consent",  # type: ignore[return-value]
+                       {"attempt": str(uuid.uuid4()), "agreed": "on"})
+
+
+class TestAnswering:
+    def test_answer_is_stored_with_its_measurements_and_brings_the_next_trial(
+        self, client: Client, participant: Participant
+    ) -> None:
+        first, second, third, *_ = ordered(participant)
+        reply = send(client, participant, first, BODY)
+        assert reply.status_code == 200
+        assert reply.json()["trial"]["id"] == str(second.public_id)
+        assert reply.json()["upcoming"]["id"] == str(third.public_id)
+        stored = Response.objects.get(trial=first)
+        assert stored.shown_at is not None
+        assert stored.shown_at.isoformat() == "2026-05-04T10:11:12.345000+00:00"
+        assert (stored.chosen_side, stored.response_ms, stored.input_method) == (
+            "left", 812, "keyboard")
+        assert (stored.image_load_ms, stored.viewport_width, stored.viewport_height,
+                stored.device_pixel_ratio, stored.displayed_px, stored.focus_lost) == (
+            18, 1440, 900, 1.25, 512, 1)
+
+    def test_last_answer_finishes(self, client: Client, participant: Participant) -> None:
+        for trial in ordered(participant):
+            reply = send(client, participant, trial, BODY)
+        assert reply.json() == {"trial": None, "upcoming": None,
+                                "done": f"/take/{participant.token}/done"}
+        participant.refresh_from_db()
+        assert participant.state == ParticipantState.FINISHED
+
+    def test_trials_are_counted_within_practice_and_main(
+        self, client: Client, participant: Participant
+    ) -> None:
+        seen = []
+        for trial in ordered(participant):
+            now = client.get(f"/take/{participant.token}/next").json()["trial"]
+            seen.append((now["kind"], now["index"], now["total"]))
+            record_response(participant, trial, LEFT)
+        assert seen == [("practice", 1, 1), *(("main", index, 4) for index in range(1, 5))]
+
+    def test_replay_is_acknowledged_and_conflict_is_not(
+        self, client: Client, participant: Participant
+    ) -> None:
+        first, _, third, *_ = ordered(participant)
+        replies = [send(client, participant, first, BODY) for _ in range(2)]
+        assert replies[0].json() == replies[1].json()
+        other = send(client, participant, first, {**BODY, "side": "right"})
+        assert other.status_code == 409
+        assert other.json() == {"error": services.ConflictingAnswer.sentence}
+        assert send(client, participant, third, BODY).status_code == 409
+        assert Response.objects.count() == 1
+
+    def test_foreign_trial_is_not_found(self, client: Client, participant: Participant) -> None:
+        other = start(participant.session)
+        for trial in ordered(other):
+            reply = send(client, participant, trial, BODY)
+            assert (reply.status_code, reply["Content-Type"]) == (404, "application/json")
+        assert not Response.objects.exists()
+
+    @pytest.mark.parametrize("body", [
+        b"", b"{", b"null", b"[]", b"3", b'"left"', b"\xff\xfe", b"[" * 3000, b'{"side": "left"}',
+    ])
+    def test_unreadable_body_is_400(
+        self, client: Client, participant: Participant, body: bytes
+    ) -> None:
+        trial = ordered(participant)[0]
+        reply = client.post(f"/take/{participant.token}/trials/{trial.public_id}/answer",
+                            body, content_type="application/json")
+        assert reply.status_code == 400
+        assert reply.json()["error"].endswith(".")
+        assert not Response.objects.exists()
+
+    @pytest.mark.parametrize(("field", "value"), [
+        ("side", "up"), ("side", ["left"]), ("side", None), ("side", {"left": 1}), ("side", True),
+        ("response_ms", 0), ("response_ms", 3_600_001), ("response_ms", "soon"),
+        ("response_ms", 812.5), ("response_ms", None), ("response_ms", True),
+        ("input_method", "mind"), ("shown_at", "yesterday"), ("shown_at", 17),
+        ("shown_at", ["2026"]), ("shown_at", "0001-01-01T00:00:00+14:00"),
+        ("shown_at", "9999-12-31T23:59:59Z"), ("image_load_ms", -1), ("viewport_width", 2**40),
+        ("device_pixel_ratio", float("nan")), ("device_pixel_ratio", float("inf")),
+        ("displayed_px", "\x00"), ("focus_lost", -1), ("focus_lost", 10**30),
+    ])
+    def test_wrong_value_is_400_and_named(
+        self, client: Client, participant: Participant, field: str, value: object
+    ) -> None:
+        reply = send(client, participant, ordered(participant)[0], {**BODY, field: value})
+        assert reply.status_code == 400
+        assert field in reply.json()["error"]
+        assert not Response.objects.exists()
+
+    def test_only_side_time_and_input_are_needed(
+        self, client: Client, participant: Participant
+    ) -> None:
+        body = {name: BODY[name] for name in ("side", "response_ms", "input_method")}
+        assert send(client, participant, ordered(participant)[0], body).status_code == 200
+
+    def test_oversized_body_is_413(self, client: Client, participant: Participant) -> None:
+        trial = ordered(participant)[0]
+        for size in (5_000, 3_000_000):
+            reply = send(client, participant, trial, {**BODY, "note": "x" * size})
+            assert reply.status_code == 413
+            assert reply.json() == {"error": "The answer is too large."}
+
+    @pytest.mark.parametrize("content_type", ["text/plain", "multipart/form-data; boundary=x",
+                                              "application/x-www-form-urlencoded"])
+    def test_form_is_no_answer(
+        self, client: Client, participant: Participant, content_type: str
+    ) -> None:
+        trial = ordered(participant)[0]
+        reply = client.post(f"/take/{participant.token}/trials/{trial.public_id}/answer",
+                            b"side=left", content_type=content_type)
+        assert reply.status_code == 400
+
+    def test_answer_and_next_trial_take_few_queries(
+        self, client: Client, participant: Participant,
+        django_assert_max_num_queries: DjangoAssertNumQueries,
+    ) -> None:
+        for trial in ordered(participant):
+            with django_assert_max_num_queries(10):
+                send(client, participant, trial, BODY)
+
+
+class TestStimulus:
+    def fetch(self, client: Client, participant: Participant, trial: Trial) -> Any:
+        return client.get(f"/take/{participant.token}/trials/{trial.public_id}/stimulus")
+
+    def test_file_is_the_one_of_the_trials_side(
+        self, client: Client, participant: Participant
+    ) -> None:
+        for trial in ordered(participant):
+            stored = trial.pair.stimuli.get(candidate_side=trial.candidate_side)
+            assert self.fetch(client, participant, trial).content == stored.image.read()
+            record_response(participant, trial, LEFT)
+
+    def test_only_the_current_trial_and_the_next_can_be_seen(
+        self, client: Client, participant: Participant
+    ) -> None:
+        trials = ordered(participant)
+        record_response(participant, trials[0], LEFT)
+        found = [self.fetch(client, participant, trial).status_code for trial in trials]
+        assert found == [404, 200, 200, 404, 404]
+
+    def test_nobody_sees_anothers(self, client: Client, participant: Participant) -> None:
+        other = start(participant.session)
+        for trial in ordered(other):
+            assert self.fetch(client, participant, trial).status_code == 404
+
+    def test_headers_say_nothing(self, client: Client, participant: Participant) -> None:
+        first, second = ordered(participant)[:2]
+        replies = [self.fetch(client, participant, trial) for trial in (first, second)]
+        for reply in replies:
+            assert reply["Cache-Control"].startswith("private")
+            assert not {"ETag", "Last-Modified", "Content-Disposition"} & set(reply.headers)
+        assert [{**reply.headers, "Content-Length": ""} for reply in replies[:1]] == (
+            [{**reply.headers, "Content-Length": ""} for reply in replies[1:]])
+
+
+def test_nothing_sent_tells_the_condition(client: Client, session: StudySession) -> None:
+    """Every page and reply of one participant, searched for what only the server may know."""
+    replies = [client.get(f"/join/{session.public_id}/"), agree(client, session)]
+    participant = Participant.objects.get()
+    replies += [client.get(f"/take/{participant.token}/{page}")
+                for page in ("instructions", "trials", "next")]
+    replies += [send(client, participant, trial, BODY) for trial in ordered(participant)]
+    replies.append(client.get(f"/take/{participant.token}/done"))
+    said = "\n".join(f"{dict(reply.headers)}\n{reply.content.decode()}" for reply in replies)
+    secrets = {"candidate", "budget", "baseline", "contrast", "steps", "prompt", "seed",
+               str(participant.plan_seed), str(participant.public_id), session.study.name,
+               session.name}
+    secrets |= {trial.pair.prompt.text for trial in ordered(participant)}
+    secrets |= {str(trial.pair.public_id) for trial in ordered(participant)}
+    assert not {secret for secret in secrets if secret in said}
+    # The two trials of one reply differ in their addresses and counts, and nothing else.
+    for reply in replies:
+        if reply["Content-Type"] == "application/json" and reply.json()["upcoming"]:
+            both = [reply.json()[name] for name in ("trial", "upcoming")]
+            for one, other in pairwise(both):
+                assert {name for name in one if one[name] != other[name]} <= {
+                    "id", "stimulus", "answer", "index", "kind", "total"}
+
+
+class TestTexts:
+    def test_markdown_becomes_harmless_html_below_the_pages_heading(self) -> None:
+        html = texts.render("# Hello\n\n<script>alert(1)</script>*you* [a](javascript:x) "
+                            "<b onclick=x style=color:red>b</b> <img src=x>")
+        assert "<h2>Hello</h2>" in html
+        assert "<em>you</em>" in html
+        for active in ("script", "onclick", "style", "<img", "javascript"):
+            assert active not in html
+
+    def test_study_without_texts_has_sensible_ones(self, db: None) -> None:
+        study = factories.make_study(practice_trials=2, main_trials=30, consent_text="  \n")
+        assert "32 comparisons" in texts.welcome(study)
+        assert "5 minutes" in texts.welcome(study)
+        assert "voluntary" in texts.consent(study)
+        assert "side by side" in texts.instructions(study)
+        study.task = "similarity"
+        assert "above" in texts.instructions(study)
+        assert "Thank you" in texts.debrief(study)
+
+    def test_study_texts_come_first(self, client: Client, db: None) -> None:
+        study = factories.make_study(welcome_text="Come **in** {study}")
+        session = factories.make_open_session(study=study)
+        page = client.get(f"/join/{session.public_id}/").content.decode()
+        assert "Come <strong>in</strong> {study}" in page
