@@ -9,9 +9,12 @@ def main() -> None:
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "budgetstudy.settings")
     from django.core.management import execute_from_command_line
 
-    from budgetstudy.embedded import start_servers
+    from budgetstudy.embedded import EmbeddedServerError, start_servers
 
-    start_servers()
+    try:
+        start_servers()
+    except EmbeddedServerError as error:
+        sys.exit(str(error))
     execute_from_command_line(sys.argv)
 
 

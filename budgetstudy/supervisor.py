@@ -59,7 +59,7 @@ class Supervisor:
 
     def run(self, tick: Callable[[], object], *, report: Callable[[str], None]) -> None:
         """Keep every process up, and call `tick` about twice a second, until interrupted."""
-        for number in (signal.SIGTERM, signal.SIGHUP):
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             signal.signal(number, _interrupt)
         self._logs.mkdir(parents=True, exist_ok=True)
         try:

@@ -56,26 +56,26 @@ class Demo:
         self.process.wait(30)
 
 
-@pytest.fixture()
+@pytest.fixture
 def data_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("demo")
 
 
-@pytest.fixture()
+@pytest.fixture
 def port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
 
 
-@pytest.fixture()
+@pytest.fixture
 def demo(data_dir: Path, port: int) -> Iterator[Demo]:
     demo = Demo(data_dir, port)
     yield demo
     demo.stop()
 
 
-@pytest.fixture()
+@pytest.fixture
 def page(browser: Browser) -> Iterator[Page]:
     context = browser.new_context(viewport={"width": 1280, "height": 900})
     yield context.new_page()

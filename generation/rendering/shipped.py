@@ -3,7 +3,7 @@
 from generation.models import DiffusionModel, Predictor
 from generation.models.diffusion_models import EMBEDDED_SOURCE
 
-REFERENCE_STEPS = 50
+REFERENCE_STEPS = 40
 GUIDANCE = 3.0
 IMAGE_SIZE = 128
 

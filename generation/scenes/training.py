@@ -33,7 +33,7 @@ class TrainingPlan:
     clip_batch: int = 96
     vae_steps: int = 5_000
     vae_batch: int = 8
-    unet_steps: int = 5_600
+    unet_steps: int = 3_300
     unet_batch: int = 32
     caption_dropout: float = 0.1
     seed: int = 0

@@ -16,7 +16,7 @@ class Command(FiguresCommand):
         parser.add_argument("--model", type=Path, default=EMBEDDED_FOLDER, help="pipeline folder")
         parser.add_argument("--prompts", type=int, default=64)
         parser.add_argument("--seeds", type=int, default=2)
-        parser.add_argument("--reference-steps", type=int, default=50)
+        parser.add_argument("--reference-steps", type=int, default=40)
         parser.add_argument("--guidance", type=float, default=3.0)
         parser.add_argument("--curves", type=Path,
                             help="keep the measured curves here, and resume from them")

@@ -21,7 +21,7 @@ class Command(BaseCommand):
         parser.add_argument("--seeds", type=int, default=2, help="noises per prompt")
         parser.add_argument("--first-seed", type=int, default=0,
                             help="so that two processes can share the seeds")
-        parser.add_argument("--reference-steps", type=int, default=50)
+        parser.add_argument("--reference-steps", type=int, default=40)
         parser.add_argument("--guidance", type=float, default=3.0)
 
     def handle(self, *args: Any, **options: Any) -> None:
