@@ -12,7 +12,7 @@ test: setup
 	$(BIN)/mypy
 	$(BIN)/python manage.py makemigrations --check --dry-run
 	SECRET_KEY=$$(head -c 64 /dev/urandom | base64 -w 0) DEBUG=0 BUDGETSTUDY_HTTPS=1 ALLOWED_HOSTS=study.example.org $(BIN)/python manage.py check --deploy --fail-level WARNING
-	$(BIN)/pytest
+	$(BIN)/python -m pytest
 
 setup: .venv/installed
 

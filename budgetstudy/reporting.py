@@ -25,7 +25,7 @@ class FiguresCommand(BaseCommand):
         except ValueError as error:
             raise CommandError(str(error)) from error
         if options["json"]:
-            self.stdout.write(json.dumps(figures))
+            self.stdout.write(json.dumps(figures, allow_nan=False))
             return
         rows = dict(_flattened(figures))
         width = max(map(len, rows), default=0)

@@ -24,7 +24,14 @@ def _flag(name: str) -> bool:
     return value in {"1", "true", "yes", "on"}
 
 
-# --- What the machine decides -----------------------------------------------------------------
+def _whole(name: str, default: int) -> int:
+    """Read a whole number of at least 1."""
+    value = env.str(name, "").strip()
+    if value and not (value.isascii() and value.isdigit() and int(value) >= 1):
+        raise ImproperlyConfigured(f"{name} must be a whole number of at least 1, got {value!r}")
+    return int(value or default)
+
+
 DEBUG = _flag("DEBUG")
 DATA_DIR = Path(env.str("BUDGETSTUDY_DATA_DIR", str(BASE_DIR / "var"))).resolve()
 ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=["localhost", "127.0.0.1", "[::1]"])
@@ -35,6 +42,10 @@ IS_HTTPS = _flag("BUDGETSTUDY_HTTPS")
 EMBEDDED_DATABASE = not env.str("DATABASE_URL", "")
 EMBEDDED_REDIS = not env.str("REDIS_URL", "")
 DATABASE_URL = env.str("DATABASE_URL", "") or embedded.database_url(DATA_DIR)
+if urlsplit(DATABASE_URL).scheme not in ("postgres", "postgresql", "psql"):
+    raise ImproperlyConfigured(
+        "DATABASE_URL must name a PostgreSQL database: postgres://user:password@host:5432/name"
+    )
 REDIS_URL = env.str("REDIS_URL", "") or embedded.redis_url(DATA_DIR)
 
 
@@ -52,7 +63,6 @@ def _secret_key() -> str:
 
 SECRET_KEY = _secret_key()
 
-# --- The application --------------------------------------------------------------------------
 INSTALLED_APPS = [
     "unfold",
     "django.contrib.admin",
@@ -116,7 +126,6 @@ LANGUAGE_CODE = "en"
 TIME_ZONE = "UTC"
 USE_TZ = True
 
-# --- Data -------------------------------------------------------------------------------------
 DATABASES = {
     "default": {
         **env.db_url_config(DATABASE_URL),
@@ -137,7 +146,6 @@ STATICFILES_DIRS = [BASE_DIR / "static"]
 WHITENOISE_USE_FINDERS = DEBUG
 DATA_UPLOAD_MAX_MEMORY_SIZE = 1024 * 1024
 
-# --- Messages: Channels and Celery ------------------------------------------------------------
 CHANNEL_LAYERS = {
     "default": {
         "BACKEND": "channels_redis.core.RedisChannelLayer",
@@ -171,7 +179,6 @@ CELERY_BEAT_SCHEDULE = {
     "compose-stimuli": {"task": "studies.tasks.compose_stimuli", "schedule": 3.0},
 }
 
-# --- Security ---------------------------------------------------------------------------------
 CONTENT_SECURITY_POLICY = {
     "DIRECTIVES": {
         "default-src": [NONE],
@@ -194,13 +201,12 @@ SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = IS_HTTPS
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if IS_HTTPS else None
 SECURE_REDIRECT_EXEMPT = [r"^healthz$", r"^readyz$"]
 
-# --- Rendering --------------------------------------------------------------------------------
-RENDER_LEASE_SECONDS = env.int("BUDGETSTUDY_RENDER_LEASE_SECONDS", 120)
-RENDER_DRAIN_SECONDS = env.int("BUDGETSTUDY_RENDER_DRAIN_SECONDS", 10)
-RENDER_MAX_ATTEMPTS = env.int("BUDGETSTUDY_RENDER_MAX_ATTEMPTS", 3)
+RENDER_LEASE_SECONDS = _whole("BUDGETSTUDY_RENDER_LEASE_SECONDS", 120)
+RENDER_DRAIN_SECONDS = _whole("BUDGETSTUDY_RENDER_DRAIN_SECONDS", 10)
+RENDER_MAX_ATTEMPTS = _whole("BUDGETSTUDY_RENDER_MAX_ATTEMPTS", 3)
+RENDER_LONGEST_SECONDS = _whole("BUDGETSTUDY_RENDER_LONGEST_SECONDS", 900)  # For one image.
 RENDER_DEVICE = env.str("BUDGETSTUDY_DEVICE", "")  # Empty: a GPU where there is one.
 
-# --- Logging: one line a record, key=value ----------------------------------------------------
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
@@ -213,7 +219,6 @@ LOGGING = {
         "celery.redirected": {"level": "WARNING"}, "fontTools": {"level": "WARNING"}},
 }
 
-# --- The admin's look -------------------------------------------------------------------------
 def _page(title: str, icon: str, name: str) -> dict[str, object]:
     """A link of the admin's sidebar, for those who may follow it."""
     model = name.removesuffix("_changelist").replace("_", ".view_", 1)

@@ -1,5 +1,6 @@
 """Run the project's processes together, restart those that die, and stop them all at the end."""
 
+import errno
 import os
 import signal
 import socket
@@ -14,22 +15,27 @@ from typing import IO
 
 _GRACE_SECONDS = 6.0
 _POLL_SECONDS = 0.5
+_INTERRUPTS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
-class PortTakenError(Exception):
-    """Another program listens on the port; the message says what to do."""
+class PortError(Exception):
+    """No server can listen on the port; the message says why and what to do."""
 
 
 def require_free_port(host: str, port: int) -> None:
-    """Raise `PortTakenError` unless a server can listen there now."""
+    """Raise `PortError` unless a server can listen there now."""
+    if not 1 <= port <= 65535:
+        raise PortError(f"Port {port} does not exist: choose one from 1 to 65535")
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind((host, port))
         except OSError as error:
-            raise PortTakenError(
+            if error.errno != errno.EADDRINUSE:
+                raise PortError(f"Port {port} cannot be used: {error.strerror}") from error
+            raise PortError(
                 f"Port {port} is taken by another program. "
-                f"Choose another: make demo PORT={port + 1}"
+                f"Choose another: make demo PORT={port % 65535 + 1}"
             ) from error
 
 
@@ -59,7 +65,7 @@ class Supervisor:
 
     def run(self, tick: Callable[[], object], *, report: Callable[[str], None]) -> None:
         """Keep every process up, and call `tick` about twice a second, until interrupted."""
-        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        for number in _INTERRUPTS:
             signal.signal(number, _interrupt)
         self._logs.mkdir(parents=True, exist_ok=True)
         try:
@@ -76,6 +82,9 @@ class Supervisor:
 
     def stop(self) -> None:
         """Ask every child to end, and kill what has not after a few seconds."""
+        # An impatient second Ctrl-C must not leave children behind.
+        for number in _INTERRUPTS:
+            signal.signal(number, signal.SIG_IGN)
         for child in self._children.values():
             _signal_group(child, signal.SIGTERM)
         deadline = time.monotonic() + _GRACE_SECONDS

@@ -53,11 +53,18 @@ def evaluate_predictor(
         "variance_explained": explained,
         "curve_mae": error,
         "mean_curve_mae": baseline,
-        "spearman_budget": float(spearmanr(budgets, oracle).statistic),
+        "spearman_budget": _rank_correlation(budgets, oracle),
         "budget_mae": float(np.abs(np.subtract(budgets, oracle)).mean()),
         "ms_per_prompt": _milliseconds(predictor, [row.prompt for row in held_out]),
         "prompts": len(held_out),
     }
+
+
+def _rank_correlation(budgets: list[int], oracle: list[int]) -> float:
+    for name, values in (("predicted", budgets), ("oracle", oracle)):
+        if len(set(values)) == 1:
+            raise ValueError(f"the {name} budgets are all {values[0]}: nothing to correlate")
+    return float(spearmanr(budgets, oracle).statistic)
 
 
 def _milliseconds(predictor: BudgetPredictor, prompts: list[str]) -> float:

@@ -22,6 +22,7 @@ from generation.budget.metrics import (
     laplacian_snr,
     patch_cosine_distance,
 )
+from generation.diffusion.sampling import refuse_long_prompt
 
 # At least this large a batch keeps two CPU cores busy with the embedded model.
 _BATCH = 32
@@ -59,8 +60,18 @@ def measure_curves(
         JSON lines; what it holds already is not measured again.
     report : callable
         Receives a line of progress for each batch.
+
+    Raises
+    ------
+    ValueError
+        If a prompt is longer than the text encoder reads, or `out` holds curves of another grid.
     """
+    for prompt in prompts:
+        refuse_long_prompt(pipeline, prompt)
     found = read_curves(out)
+    if others := [row for row in found if row.steps != list(steps)]:
+        raise ValueError(f"{out} holds curves over the steps {others[0].steps}, not {list(steps)}: "
+                         "name another file")
     known = {(row.prompt, row.seed) for row in found}
     wanted = [(prompt, seed) for seed in seeds for prompt in prompts
               if (prompt, seed) not in known]

@@ -1,6 +1,7 @@
 """Count a prompt's tokens without torch, so that a form can refuse a prompt that is too long."""
 
 import json
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,12 +29,16 @@ class TokenCounter:
     def from_folder(cls, folder: Path) -> "TokenCounter":
         """Read the tokenizer; raise ValueError, naming the path, if it is not there."""
         for name in (TOKENIZER_FILE, CONFIG_FILE):
-            if not (folder / name).is_file():
+            if not os.path.isfile(folder / name):  # Path.is_file raises where a name is too long.
                 raise ValueError(f"{folder} holds no {name}: it is not a predictor's folder")
-        tokenizer = Tokenizer.from_file(str(folder / TOKENIZER_FILE))
+        try:
+            tokenizer = Tokenizer.from_file(str(folder / TOKENIZER_FILE))
+            max_tokens = int(json.loads((folder / CONFIG_FILE).read_text())["max_tokens"])
+        except Exception as error:  # The tokenizers package raises bare Exceptions.
+            raise ValueError(f"{folder} is not a predictor's folder: {error!r}") from error
         tokenizer.no_truncation()
         tokenizer.no_padding()
-        return cls(tokenizer, json.loads((folder / CONFIG_FILE).read_text())["max_tokens"])
+        return cls(tokenizer, max_tokens)
 
     def ids(self, texts: Sequence[str]) -> list[list[int]]:
         """Token ids of each text, start and end tokens included, never cut."""

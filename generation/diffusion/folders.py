@@ -1,6 +1,7 @@
 """What a pipeline's folder must hold. Reads names and JSON only, so it needs no torch."""
 
 import json
+import os
 from pathlib import Path
 
 # The weights that each class needs, by sub-folder. Both are driven by DDIM and DPM-Solver++.
@@ -47,7 +48,7 @@ def pipeline_class_name(path: Path) -> str:
     PipelineError
         If the folder or the file is missing, unreadable, or names another class.
     """
-    if not path.is_dir():
+    if not os.path.isdir(path):  # Path.is_dir raises where a name is too long.
         raise PipelineError(
             f"there is no folder {path}: expected a diffusers pipeline folder with a "
             "model_index.json"

@@ -6,7 +6,7 @@ from typing import Any
 from PIL import Image
 
 
-class SamplingError(Exception):
+class SamplingError(ValueError):
     """One image could not be made; the message says why, and others are not concerned."""
 
 

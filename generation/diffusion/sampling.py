@@ -51,7 +51,7 @@ def sample(pipeline: Any, recipe: Recipe) -> Sampled:
     SamplingError
         If the prompt is longer than the text encoder reads, or the image is not made of numbers.
     """
-    _refuse_long_prompt(pipeline, recipe.prompt)
+    refuse_long_prompt(pipeline, recipe.prompt)
     latents = draw_noise(pipeline, recipe)
     with _counted_evaluations(pipeline.unet) as evaluations:
         started = time.perf_counter()
@@ -129,8 +129,8 @@ def _counted_evaluations(unet: torch.nn.Module) -> Iterator[list[int]]:
         hook.remove()
 
 
-def _refuse_long_prompt(pipeline: Any, prompt: str) -> None:
-    """Refuse what the pipeline would cut silently."""
+def refuse_long_prompt(pipeline: Any, prompt: str) -> None:
+    """Raise `SamplingError`, a `ValueError`, for what the pipeline would cut silently."""
     for name in ("tokenizer", "tokenizer_2"):
         tokenizer = getattr(pipeline, name, None)
         if tokenizer is None:

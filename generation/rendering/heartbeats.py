@@ -2,6 +2,7 @@
 
 import logging
 import threading
+import time
 import uuid
 from types import TracebackType
 from typing import Self
@@ -15,10 +16,14 @@ logger = logging.getLogger(__name__)
 
 
 class Heartbeat:
-    """Renews the held leases from a thread of its own, for as long as the `with` block runs."""
+    """Renews the held leases from a thread of its own, for as long as the `with` block runs.
+
+    A lease held longer than `RENDER_LONGEST_SECONDS` is not renewed: the image hangs, and this
+    thread being alive is no sign of the one that samples.
+    """
 
     def __init__(self) -> None:
-        self._held: set[uuid.UUID] = set()
+        self._held: dict[uuid.UUID, float] = {}
         self._lock = threading.Lock()
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._beat, name="lease-heartbeat", daemon=True)
@@ -36,11 +41,11 @@ class Heartbeat:
 
     def hold(self, lease: leases.Lease) -> None:
         with self._lock:
-            self._held.add(lease.id)
+            self._held[lease.id] = time.monotonic()
 
     def drop(self, lease: leases.Lease) -> None:
         with self._lock:
-            self._held.discard(lease.id)
+            self._held.pop(lease.id, None)
 
     def _beat(self) -> None:
         try:
@@ -51,7 +56,8 @@ class Heartbeat:
 
     def _renew(self) -> None:
         with self._lock:
-            held = set(self._held)
+            oldest = time.monotonic() - settings.RENDER_LONGEST_SECONDS
+            held = {lease_id for lease_id, since in self._held.items() if since > oldest}
         try:
             leases.renew(held)
         except Error:  # The database may be back before the leases lapse.

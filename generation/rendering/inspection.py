@@ -1,5 +1,6 @@
 """Checking what an experimenter registers, without loading it."""
 
+import os
 import re
 from pathlib import Path
 
@@ -26,7 +27,7 @@ def inspect_model_source(source: str, revision: str) -> None:
         inspect_pipeline_folder(EMBEDDED_FOLDER)
     elif revision:
         _inspect_hub_id(source)
-    elif _HUB_ID.fullmatch(source) and not Path(source).exists():
+    elif _HUB_ID.fullmatch(source) and not os.path.exists(source):
         raise PipelineError(
             f"there is no folder {source}; for a hub id give the revision too, the commit of 40 "
             "hexadecimal digits"
@@ -43,7 +44,7 @@ def inspect_predictor_folder(folder: Path) -> None:
     ValueError
         If the folder, its tokenizer, its configuration or its weights are missing.
     """
-    if not folder.is_dir():
+    if not os.path.isdir(folder):
         raise ValueError(f"there is no folder {folder}: expected a trained predictor's folder")
     TokenCounter.from_folder(folder)
     if not any(folder.glob("*.safetensors")):

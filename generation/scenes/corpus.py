@@ -32,7 +32,7 @@ def draw_corpus(folder: Path, *, num_scenes: int, seed: int) -> Corpus:
     """Draw `num_scenes` (even) scenes into `folder`, or open those drawn there before."""
     captions_file, images_file = folder / "captions.json", folder / "images.npy"
     if not captions_file.exists():  # Written last, so it vouches for the images.
-        chunks = [min(_CHUNK, num_scenes - start) for start in range(0, num_scenes, _CHUNK)]
+        chunks = _chunk_sizes(num_scenes)
         images = np.lib.format.open_memmap(
             images_file, "w+", np.uint8, (num_scenes, IMAGE_SIZE, IMAGE_SIZE, 3)
         )
@@ -47,11 +47,25 @@ def draw_corpus(folder: Path, *, num_scenes: int, seed: int) -> Corpus:
     return Corpus(np.load(images_file, mmap_mode="r"), json.loads(captions_file.read_text()))
 
 
-def _draw_chunk(count: int, seed: tuple[int, int]) -> tuple[NDArray[np.uint8], list[str]]:
-    rng = np.random.default_rng(seed)
+def corpus_captions(num_scenes: int, *, seed: int) -> set[str]:
+    """What the scenes of `draw_corpus` say, without drawing them."""
+    return {scene.caption() for index, count in enumerate(_chunk_sizes(num_scenes))
+            for scene in _chunk_scenes(count, np.random.default_rng((seed, index)))}
+
+
+def _chunk_sizes(num_scenes: int) -> list[int]:
+    return [min(_CHUNK, num_scenes - start) for start in range(0, num_scenes, _CHUNK)]
+
+
+def _chunk_scenes(count: int, rng: np.random.Generator) -> list[Scene]:
     scenes: list[Scene] = []
     while len(scenes) < count:
         scene = random_scene(rng)
         scenes += [scene, sibling(scene, rng)]
-    scenes = scenes[:count]
+    return scenes[:count]
+
+
+def _draw_chunk(count: int, seed: tuple[int, int]) -> tuple[NDArray[np.uint8], list[str]]:
+    rng = np.random.default_rng(seed)
+    scenes = _chunk_scenes(count, rng)
     return np.stack([draw(scene, rng) for scene in scenes]), [scene.caption() for scene in scenes]

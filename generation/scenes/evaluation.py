@@ -16,21 +16,23 @@ from generation.budget.curves import find_budget
 from generation.budget.measuring import MeasuredCurves
 from generation.budget.metrics import PATCH_COSINE
 from generation.scenes.captions import Scene, random_scene
+from generation.scenes.corpus import corpus_captions
 from generation.scenes.drawing import draw
-from generation.scenes.training import to_pixels, tokenize
+from generation.scenes.training import TrainingPlan, to_pixels, tokenize
 
-# Training draws from seeds (0, chunk); these scenes come from elsewhere.
 _HELD_OUT_SEED = 20_251
 CHOICES = 16
 
 
 def held_out_scenes(count: int, *, skip: int = 0) -> list[Scene]:
-    """Scenes with distinct captions that no training run draws from the same seed."""
+    """Scenes with distinct captions, none of which the default training plan has seen."""
+    seen = corpus_captions(TrainingPlan.num_scenes, seed=TrainingPlan.seed)
     rng = np.random.default_rng(_HELD_OUT_SEED)
     scenes: dict[str, Scene] = {}
     while len(scenes) < skip + count:
         scene = random_scene(rng)
-        scenes.setdefault(scene.caption(), scene)
+        if scene.caption() not in seen:
+            scenes.setdefault(scene.caption(), scene)
     return list(scenes.values())[skip:]
 
 

@@ -1,6 +1,7 @@
 """Train the embedded model from nothing: CLIP, then the autoencoder, then the UNet."""
 
 import json
+import os
 import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -33,13 +34,15 @@ class TrainingPlan:
     clip_batch: int = 96
     vae_steps: int = 5_000
     vae_batch: int = 8
-    unet_steps: int = 3_300
+    unet_steps: int = 4_400
     unet_batch: int = 32
     caption_dropout: float = 0.1
     seed: int = 0
 
 
-def train_scenes(work: Path, out: Path, *, plan: TrainingPlan, report: Progress) -> None:
+def train_scenes(
+    work: Path, out: Path, *, plan: TrainingPlan, report: Progress, start: Path | None = None
+) -> None:
     """Train every part, resuming from what `work` holds, and write the model to `out`.
 
     Parameters
@@ -49,6 +52,12 @@ def train_scenes(work: Path, out: Path, *, plan: TrainingPlan, report: Progress)
     out : Path
         Receives a `StableDiffusionPipeline` folder in float16, with a `clip` folder beside its
         parts, and `training.json` with the plan, the device and the seconds each part took.
+    plan : TrainingPlan
+        A part with 0 steps is kept as it starts.
+    report : callable
+        Receives lines of progress.
+    start : Path, optional
+        A model that this function wrote before, to train further from its weights.
     """
     work.mkdir(parents=True, exist_ok=True)
     torch.manual_seed(plan.seed)
@@ -58,6 +67,9 @@ def train_scenes(work: Path, out: Path, *, plan: TrainingPlan, report: Progress)
     tokenizer = build_tokenizer()
     clip = build_clip(tokenizer).to(device)
     vae = build_vae().to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    if start:
+        _load_weights(clip, start / "clip")
+        _load_weights(vae, start / "vae")
     clock = _Stopwatch()
     train_clip(clip, tokenizer, corpus=corpus, plan=plan, work=work, report=report)
     clock.lap("clip")
@@ -65,6 +77,9 @@ def train_scenes(work: Path, out: Path, *, plan: TrainingPlan, report: Progress)
     clock.lap("vae")
     latents = encode_corpus(vae, corpus, work=work, report=report)
     generator = _Generator(clip).to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    if start:
+        _load_weights(generator.text_encoder, start / "text_encoder")
+        _load_weights(generator.unet, start / "unet")
     train_unet(generator, latents, tokens=tokenize(tokenizer, corpus.captions),
                empty=tokenize(tokenizer, [""])[0], plan=plan, work=work, report=report)
     clock.lap("unet")
@@ -115,6 +130,8 @@ def train_vae(
         error = nn.functional.mse_loss(rebuilt, pixels) + 0.1 * _edge_error(rebuilt, pixels)
         return error + 1e-4 * divergence
 
+    if not plan.vae_steps:
+        return
     fit(vae, loss_at, schedule=Schedule(plan.vae_steps, 2e-3),
         checkpoint=work / "vae.safetensors", report=report)
     sample = corpus.images[:: max(1, len(corpus.images) // 512)]
@@ -150,7 +167,9 @@ def encode_corpus(vae: AutoencoderKL, corpus: Corpus, *, work: Path, report: Pro
             pixels = to_pixels(corpus.images[start:start + 64])
             pixels = pixels.to(vae.device, memory_format=torch.channels_last)
             parts.append(vae.encode(pixels).latent_dist.mean.float().cpu())
-        np.save(path, torch.cat(parts).numpy())
+        partial = path.with_suffix(".partial.npy")
+        np.save(partial, torch.cat(parts).numpy())
+        os.replace(partial, path)
     return torch.from_numpy(np.load(path))
 
 
@@ -179,9 +198,10 @@ def train_unet(
         clean = latents[rows].to(device, memory_format=torch.channels_last)
         said = tokens[rows].clone()
         said[rng.random(plan.unet_batch) < plan.caption_dropout] = empty
-        # One timestep from each of B equal bands: the same distribution, less noise in the loss.
+        # One draw from each of B equal bands: the same distribution, less noise in the loss.
         bands = (np.arange(plan.unet_batch) + rng.random(plan.unet_batch)) / plan.unet_batch
-        steps = torch.from_numpy((bands * TRAIN_TIMESTEPS).astype(np.int64)).to(device)
+        # Noisier timesteps more often: there it is decided what stands where.
+        steps = torch.from_numpy((bands**0.6 * TRAIN_TIMESTEPS).astype(np.int64)).to(device)
         noise = torch.randn(clean.shape, generator=torch_rng).to(device)
         noisy = scheduler.add_noise(clean, noise, steps)
         target = scheduler.get_velocity(clean, noise, steps)
@@ -189,8 +209,13 @@ def train_unet(
         predicted = generator.unet(noisy, steps, context).sample
         return nn.functional.mse_loss(predicted, target)
 
-    fit(generator, loss_at, schedule=Schedule(plan.unet_steps, 1.2e-3, average_decay=0.999),
+    fit(generator, loss_at, schedule=Schedule(plan.unet_steps, 1.5e-3, average_decay=0.995),
         checkpoint=work / "unet.safetensors", report=report)
+
+
+def _load_weights(network: nn.Module, folder: Path) -> None:
+    loaded = type(network).from_pretrained(folder, dtype=torch.float32, use_safetensors=True)
+    network.load_state_dict(loaded.state_dict())
 
 
 def tokenize(tokenizer: CLIPTokenizer, captions: list[str]) -> Tensor:

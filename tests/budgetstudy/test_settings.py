@@ -30,4 +30,9 @@ def test_embedded_default_keeps_a_secret_of_its_own() -> None:
 def test_malformed_value_is_rejected_by_name(name: str) -> None:
     result = start_up(**{name: "soon"})
     assert result.returncode != 0
-    assert name in result.stderr
+    assert name in result.stderr.splitlines()[-1]
+
+
+def test_another_database_than_postgresql_is_refused() -> None:
+    result = start_up(DATABASE_URL="sqlite:///study.db", SECRET_KEY="x" * 50)
+    assert "DATABASE_URL must name a PostgreSQL database" in result.stderr.splitlines()[-1]

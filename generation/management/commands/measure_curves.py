@@ -31,16 +31,19 @@ class Command(BaseCommand):
         if not 2 <= options["reference_steps"] <= 1000:
             raise CommandError("--reference-steps must lie between 2 and 1000")
         prompts = _prompts(options["prompts_file"], options["prompts"], skip=options["skip"])
-        pipeline, encoder = open_model(options["model"])
-        measure_curves(
-            pipeline, encoder,
-            prompts=prompts,
-            seeds=range(options["first_seed"], options["first_seed"] + options["seeds"]),
-            steps=step_grid(options["reference_steps"]),
-            guidance=options["guidance"],
-            out=options["out"],
-            report=self.stdout.write,
-        )
+        try:
+            pipeline, encoder = open_model(options["model"])
+            measure_curves(
+                pipeline, encoder,
+                prompts=prompts,
+                seeds=range(options["first_seed"], options["first_seed"] + options["seeds"]),
+                steps=step_grid(options["reference_steps"]),
+                guidance=options["guidance"],
+                out=options["out"],
+                report=self.stdout.write,
+            )
+        except ValueError as error:
+            raise CommandError(str(error)) from error
 
 
 def _prompts(path: Path | None, count: int, *, skip: int) -> list[str]:

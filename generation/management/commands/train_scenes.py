@@ -16,9 +16,12 @@ class Command(BaseCommand):
                             help="scenes, latents and checkpoints (about 2 GB)")
         parser.add_argument("--out", type=Path, default=EMBEDDED_FOLDER,
                             help="the pipeline folder to write")
+        parser.add_argument("--start", type=Path,
+                            help="train a model further that this command wrote before")
         parser.add_argument("--scenes", type=int, help="how many scenes to draw (even)")
         for part in ("clip", "vae", "unet"):
-            parser.add_argument(f"--{part}-steps", type=int, help=f"training steps of the {part}")
+            parser.add_argument(f"--{part}-steps", type=int,
+                                help=f"training steps of the {part}; 0 keeps it as it starts")
 
     def handle(self, *args: Any, **options: Any) -> None:
         from generation.scenes.training import TrainingPlan, train_scenes
@@ -26,5 +29,7 @@ class Command(BaseCommand):
         chosen = {"num_scenes": options["scenes"]} | {
             f"{part}_steps": options[f"{part}_steps"] for part in ("clip", "vae", "unet")
         }
-        plan = TrainingPlan(**{name: value for name, value in chosen.items() if value})
-        train_scenes(options["work"], options["out"], plan=plan, report=self.stdout.write)
+        plan = TrainingPlan(**{name: value for name, value in chosen.items()
+                               if value is not None})
+        train_scenes(options["work"], options["out"], plan=plan, start=options["start"],
+                     report=self.stdout.write)

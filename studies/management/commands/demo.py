@@ -10,7 +10,7 @@ from django.db import OperationalError
 from django.urls import reverse
 
 from budgetstudy.supervisor import (
-    PortTakenError,
+    PortError,
     Supervisor,
     require_free_port,
     server_commands,
@@ -31,7 +31,7 @@ class Command(BaseCommand):
         port = options["port"]
         try:
             require_free_port(HOST, port)
-        except PortTakenError as error:
+        except PortError as error:
             raise CommandError(str(error)) from error
         self.stdout.write("Preparing the database and the static files …")
         call_command("migrate", verbosity=0)

@@ -1,0 +1,81 @@
+from pathlib import Path
+
+import pytest
+import torch
+from diffusers import StableDiffusionPipeline
+
+from generation.budget.encoders import ImageEncoder
+from generation.budget.folders import open_model
+from generation.budget.measuring import MeasuredCurves, measure_curves
+
+STEPS = [1, 2, 3]
+PROMPTS = ["a red background", "a blue background, centre a large white star"]
+
+
+@pytest.fixture(scope="module")
+def model(pipeline_folder: Path) -> tuple[StableDiffusionPipeline, ImageEncoder]:
+    return open_model(pipeline_folder)
+
+
+def measure(
+    model: tuple[StableDiffusionPipeline, ImageEncoder], out: Path, *, prompts: list[str] = PROMPTS,
+    steps: list[int] = STEPS, seeds: tuple[int, ...] = (0,),
+) -> tuple[list[MeasuredCurves], list[str]]:
+    lines: list[str] = []
+    rows = measure_curves(*model, prompts=prompts, seeds=seeds, steps=steps, guidance=3.0, out=out,
+                          report=lines.append)
+    return rows, lines
+
+
+def test_curves_end_at_the_reference_itself(
+    model: tuple[StableDiffusionPipeline, ImageEncoder], tmp_path: Path
+) -> None:
+    rows, _ = measure(model, tmp_path / "curves.jsonl")
+    assert [row.prompt for row in rows] == PROMPTS
+    for row in rows:
+        assert row.curves["patch-cosine"][-1] == pytest.approx(0, abs=1e-5)
+        assert row.curves["i-clip"][-1] == pytest.approx(1, abs=1e-5)
+        assert row.curves["patch-cosine"][0] > row.curves["patch-cosine"][-1]
+
+
+def test_measuring_goes_on_where_it_stopped(
+    model: tuple[StableDiffusionPipeline, ImageEncoder], tmp_path: Path
+) -> None:
+    out = tmp_path / "curves.jsonl"
+    first, _ = measure(model, out, prompts=PROMPTS[:1])
+    both, lines = measure(model, out)
+    assert both[0] == first[0]
+    assert lines[-1].startswith("1 of 1 curves")
+
+
+def test_noise_belongs_to_the_seed_and_not_to_the_batch(
+    model: tuple[StableDiffusionPipeline, ImageEncoder], tmp_path: Path
+) -> None:
+    together, _ = measure(model, tmp_path / "together.jsonl")
+    alone, _ = measure(model, tmp_path / "alone.jsonl", prompts=PROMPTS[1:])
+    for metric, values in alone[0].curves.items():
+        assert together[1].curves[metric] == pytest.approx(values, abs=1e-3)
+
+
+def test_file_of_another_grid_is_refused(
+    model: tuple[StableDiffusionPipeline, ImageEncoder], tmp_path: Path
+) -> None:
+    out = tmp_path / "curves.jsonl"
+    measure(model, out)
+    with pytest.raises(ValueError, match="name another file"):
+        measure(model, out, steps=[1, 2, 4])
+
+
+def test_prompt_that_would_be_cut_is_refused_before_anything_is_measured(
+    model: tuple[StableDiffusionPipeline, ImageEncoder], tmp_path: Path
+) -> None:
+    out = tmp_path / "curves.jsonl"
+    with pytest.raises(ValueError, match="52 tokens"):
+        measure(model, out, prompts=[*PROMPTS, "red " * 50])
+    assert not out.exists()
+
+
+def test_images_of_another_size_are_resized_for_the_encoder(pipeline_folder: Path) -> None:
+    encoder = ImageEncoder.from_folder(pipeline_folder / "clip")
+    embeddings, patches = encoder.encode(torch.rand(2, 3, 64, 96))
+    assert (embeddings.shape, patches.shape) == ((2, 128), (2, 64, 128))
