@@ -22,6 +22,8 @@ from generation.models import Budget, DiffusionModel, Predictor, Prompt, Render,
 from generation.rendering.inspection import inspect_model_source, inspect_predictor_folder
 from generation.rendering.services import retry_quarantined
 
+# A file that shows two images is two sides wide; WebP ends at 16383 pixels.
+LARGEST_SIDE = 8184
 STATE_LABELS = {
     RenderState.PENDING: "info",
     RenderState.RUNNING: "warning",
@@ -274,10 +276,10 @@ def _picture(render: Render, *, width: int) -> SafeString | str:
 
 
 def _checked_size(pixels: int) -> int:
-    """Refuse what the autoencoder cannot make, and what a WebP file cannot hold."""
-    if pixels % 8 or not 8 <= pixels <= 16376:
+    """Refuse what the autoencoder cannot make, and what two of do not fit into a WebP file."""
+    if pixels % 8 or not 8 <= pixels <= LARGEST_SIDE:
         raise forms.ValidationError(
-            f"{pixels} is not a multiple of 8 from 8 to 16376: the model's autoencoder works in "
-            "squares of 8 pixels."
+            f"{pixels} is not a multiple of 8 from 8 to {LARGEST_SIDE}: the model's autoencoder "
+            "works in squares of 8 pixels, and two images share one file."
         )
     return pixels

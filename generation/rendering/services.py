@@ -21,8 +21,9 @@ def request_renders(
     count or a negative seed.
     """
     keys = sorted({_checked_key(model, prompt, seed, num_steps)
-                   for prompt, seed, num_steps in wanted})
+                   for prompt, seed, num_steps in wanted}, key=lambda key: (key[1], *key))
     # Sorted, so that two requests at once lock in the same order; the loser reads the winner's.
+    # By seed first: rows are drawn in the order of their making, and callers number by seed.
     Render.objects.bulk_create(
         [Render(model=model, prompt_id=prompt_id, seed=seed, num_steps=num_steps, **_how(model))
          for prompt_id, seed, num_steps in keys],

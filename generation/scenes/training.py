@@ -5,6 +5,7 @@ import os
 import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -213,7 +214,7 @@ def train_unet(
         checkpoint=work / "unet.safetensors", report=report)
 
 
-def _load_weights(network: nn.Module, folder: Path) -> None:
+def _load_weights(network: Any, folder: Path) -> None:
     loaded = type(network).from_pretrained(folder, dtype=torch.float32, use_safetensors=True)
     network.load_state_dict(loaded.state_dict())
 

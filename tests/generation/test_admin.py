@@ -47,7 +47,8 @@ def test_model_folder_is_registered(admin_client: Client, model_form: dict[str, 
         ({"reference_steps": 0}, "1 to 1000"),
         ({"guidance": -1}, "at least 0"),
         ({"guidance": "nan"}, "Enter a number"),
-        ({"width": 0}, "from 8 to 16376"),
+        ({"width": 0}, "from 8 to 8184"),
+        ({"height": 8192}, "from 8 to 8184"),
     ],
 )
 def test_model_that_cannot_work_is_refused_in_the_form(
