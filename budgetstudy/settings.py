@@ -174,9 +174,17 @@ CELERY_WORKER_PREFETCH_MULTIPLIER = 1
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_TASK_DEFAULT_QUEUE = "default"
 CELERY_TASK_ROUTES = {"generation.tasks.drain_renders": {"queue": "render"}}
+# Each expires when the next is due: without a worker, messages must not pile up.
 CELERY_BEAT_SCHEDULE = {
-    "reap-lapsed-leases": {"task": "generation.tasks.reap_renders", "schedule": 15.0},
-    "compose-stimuli": {"task": "studies.tasks.compose_stimuli", "schedule": 3.0},
+    "reap-lapsed-leases": {
+        "task": "generation.tasks.reap_renders", "schedule": 15.0, "options": {"expires": 15.0},
+    },
+    "compose-stimuli": {
+        "task": "studies.tasks.compose_stimuli", "schedule": 3.0, "options": {"expires": 3.0},
+    },
+    "resume-preparations": {
+        "task": "studies.tasks.resume_preparations", "schedule": 30.0, "options": {"expires": 30.0},
+    },
 }
 
 CONTENT_SECURITY_POLICY = {

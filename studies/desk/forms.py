@@ -20,6 +20,7 @@ QUESTIONS = {
     Task.SIMILARITY: "Which image is closer to the one above?",
 }
 SHOWN_REFUSALS = 200
+_BLANK = "Leave it blank for the standard text."
 
 
 class StudyForm(forms.ModelForm):
@@ -37,6 +38,12 @@ class StudyForm(forms.ModelForm):
         model = Study
         fields = ("name", "task", "question", "welcome_text", "consent_text", "instructions_text",
                   "debrief_text", "model", "predictor", "practice_trials", "main_trials")
+        help_texts = {
+            "welcome_text": f"The landing page: what, who, how long, how paid. {_BLANK}",
+            "consent_text": f"What participants agree to. {_BLANK}",
+            "instructions_text": f"Shown before the first trial. {_BLANK}",
+            "debrief_text": f"Shown at the end, with the completion code. {_BLANK}",
+        }
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -45,10 +52,8 @@ class StudyForm(forms.ModelForm):
     def clean(self) -> dict[str, Any]:
         values = super().clean() or self.cleaned_data
         model, predictor = values.get("model"), values.get("predictor")
-        if values.get("task") == Task.SIMILARITY and (
-            values.get("question") == QUESTIONS[Task.PREFERENCE]
-        ):
-            values["question"] = QUESTIONS[Task.SIMILARITY]
+        if values.get("task") and values.get("question") in QUESTIONS.values():
+            values["question"] = QUESTIONS[Task(values["task"])]
         if model and predictor and predictor.model_id != model.pk:
             self.add_error("predictor", f"“{predictor}” predicts for the model "
                                         f"“{predictor.model}”. Choose one made for “{model}”.")

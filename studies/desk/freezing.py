@@ -5,8 +5,6 @@ import json
 
 from studies.models import Contrast, Pair, Study
 
-TEXT_FIELDS = ("question", "welcome_text", "consent_text", "instructions_text", "debrief_text")
-
 
 def content_hash(study: Study) -> str:
     """The sha256 of the design's canonical JSON.
@@ -17,7 +15,7 @@ def content_hash(study: Study) -> str:
     """
     design = {
         "task": study.task,
-        "texts": {name: getattr(study, name) for name in TEXT_FIELDS},
+        "texts": {"question": study.question, **study.texts()},
         "practice_trials": study.practice_trials,
         "main_trials": study.main_trials,
         "model": [study.model.source, study.model.revision, study.model.reference_steps],

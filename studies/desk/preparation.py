@@ -2,9 +2,10 @@
 
 import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 
-from django.db import transaction
+from django.db import connection, transaction
 
 from generation.models import Budget, DiffusionModel, Predictor, Prompt, Render
 from generation.rendering.budgets import predict_budgets
@@ -15,6 +16,9 @@ from studies.method.arms import steps_by_prompt
 from studies.models import Contrast, Pair, Study, StudyPrompt, StudyState, Task
 
 FIRST_SEED = 1000
+RESUME_SECONDS = 30
+# Any number that no other advisory lock of this database has.
+_LOCKS = 20261
 
 Predict = Callable[[Predictor, Sequence[Prompt]], Mapping[int, Budget]]
 
@@ -37,6 +41,18 @@ def prepare_study(study_id: int, *, predict: Predict = predict_budgets) -> None:
 
     What goes wrong is kept where the experimenter looks, and the study is a draft again.
     """
+    with busy_with(study_id):
+        _prepare(study_id, predict=predict)
+
+
+def stalled() -> list[int]:
+    """Studies that wait for their pairs while no worker is making them."""
+    waiting = Study.objects.filter(state=StudyState.PREPARING, preparation_error="").exclude(
+        pk__in=Pair.objects.values("contrast__study"))
+    return [pk for pk in waiting.order_by("pk").values_list("pk", flat=True) if not is_busy(pk)]
+
+
+def _prepare(study_id: int, *, predict: Predict) -> None:
     study = Study.objects.select_related("model", "predictor").get(pk=study_id)
     if study.state != StudyState.PREPARING:
         return
@@ -50,6 +66,30 @@ def prepare_study(study_id: int, *, predict: Predict = predict_budgets) -> None:
         raise
     finally:
         notify_renders_changed()
+
+
+@contextmanager
+def busy_with(study_id: int) -> Iterator[None]:
+    """Let one worker at a time prepare a study; the database lets go for a worker that dies."""
+    _ask_lock("pg_advisory_lock", study_id)
+    try:
+        yield
+    finally:
+        _ask_lock("pg_advisory_unlock", study_id)
+
+
+def is_busy(study_id: int) -> bool:
+    """Another worker prepares this study now."""
+    if not _ask_lock("pg_try_advisory_lock", study_id):
+        return True
+    _ask_lock("pg_advisory_unlock", study_id)
+    return False
+
+
+def _ask_lock(function: str, study_id: int) -> object:
+    with connection.cursor() as cursor:
+        cursor.execute(f"SELECT {function}(%s, %s)", [_LOCKS, study_id])
+        return cursor.fetchone()[0]
 
 
 @transaction.atomic
@@ -102,7 +142,8 @@ def _wanted_pairs(contrast: Contrast, rows: Sequence[StudyPrompt], *, model: Dif
 
 def _recipes(wanted: Sequence[_Wanted], model: DiffusionModel, *,
              has_reference: bool) -> Iterator[tuple[Prompt, int, int]]:
-    # Pair by pair, so that the first pairs are complete early and a session can open.
+    # Seeds follow the list and images are drawn in the order of seeds, so the first pairs are
+    # complete early and a session can open.
     for pair in wanted:
         yield pair.prompt, pair.seed, pair.candidate_steps
         yield pair.prompt, pair.seed, pair.baseline_steps

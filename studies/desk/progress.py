@@ -9,13 +9,14 @@ from datetime import timedelta
 from django.db.models import Exists, Min, OuterRef, Q, QuerySet, Sum
 from django.utils.timezone import now
 
-from generation.models import Budget, Render, RenderState
+from generation.models import Budget, Prompt, Render, RenderState
 from generation.models.renders import RenderQuerySet
 from studies.desk.readiness import missing_for_launch
 from studies.models import Contrast, Pair, Study, StudyPrompt, StudyState
 
 GALLERY_PAIRS = 24
 TABLE_ROWS = 100
+SHOWN_FAILURES = 5
 _RATE_WINDOW = timedelta(seconds=90)
 
 
@@ -78,6 +79,15 @@ class ContrastCount:
 
 
 @dataclass(frozen=True)
+class Failure:
+    """An image, or the pair that it is the candidate of, that could not be made."""
+
+    prompt: Prompt
+    num_steps: int
+    error: str
+
+
+@dataclass(frozen=True)
 class Progress:
     """Everything the study's page shows of its preparation."""
 
@@ -88,7 +98,7 @@ class Progress:
     pairs_ready: int
     is_composing: bool
     contrasts: list[ContrastCount]
-    errors: list[Render]
+    errors: list[Failure]
     budgets: BudgetSummary | None
     budget_rows: list[Budget]
     gallery: list[Pair]
@@ -137,8 +147,7 @@ def study_progress(study: Study) -> Progress:
         pairs_ready=pairs.ready().count(),
         is_composing=pairs.composable().exists(),
         contrasts=contrasts,
-        errors=list(renders.filter(state=RenderState.QUARANTINED)
-                    .select_related("prompt").order_by("pk")[:5]) if counts.quarantined else [],
+        errors=_failures(renders, pairs),
         budgets=summary,
         budget_rows=list(budgets.select_related("prompt").order_by(
             "num_steps", "prompt__text")[:TABLE_ROWS]) if summary else [],
@@ -163,6 +172,19 @@ def _counts(renders: QuerySet[Render]) -> RenderCounts:
     return RenderCounts(done=states[RenderState.READY], running=states[RenderState.RUNNING],
                         waiting=states[RenderState.PENDING],
                         quarantined=states[RenderState.QUARANTINED])
+
+
+def _failures(renders: QuerySet[Render], pairs: QuerySet[Pair]) -> list[Failure]:
+    """The first images that failed, then the first pairs whose images do not go together."""
+    quarantined = renders.filter(state=RenderState.QUARANTINED).select_related("prompt")
+    broken = pairs.exclude(composition_error="").select_related("prompt", "candidate")
+    return [
+        *(Failure(render.prompt, render.num_steps, render.error)
+          for render in quarantined.order_by("pk")[:SHOWN_FAILURES]),
+        *(Failure(pair.prompt, pair.candidate.num_steps,
+                  f"The pair cannot be shown: {pair.composition_error}")
+          for pair in broken.order_by("pk")[:SHOWN_FAILURES]),
+    ]
 
 
 def _contrast_counts(study: Study) -> list[ContrastCount]:

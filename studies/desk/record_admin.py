@@ -3,12 +3,21 @@
 from typing import Any
 
 from django.contrib import admin
-from django.db.models import Count, QuerySet
+from django.contrib.admin.filters import RelatedFieldListFilter
+from django.db.models import Count, Field, QuerySet
 from django.http import HttpRequest
 from unfold.admin import ModelAdmin
 from unfold.decorators import display
 
-from studies.models import Participant, Response, Trial
+from studies.models import Participant, Response, StudySession, Trial
+
+
+class SessionFilter(RelatedFieldListFilter):
+    def field_choices(self, field: Field, request: HttpRequest,
+                      model_admin: admin.ModelAdmin) -> list[tuple[str, Any]]:
+        # A session's name begins with its study's: read both at once.
+        sessions = StudySession.objects.select_related("study").order_by("-created_at")
+        return [(str(session.pk), str(session)) for session in sessions]
 
 
 class RecordAdmin(ModelAdmin):
@@ -28,7 +37,7 @@ class RecordAdmin(ModelAdmin):
 class ParticipantAdmin(RecordAdmin):
     list_display = ("public_id", "session", "stage", "answered", "created_at", "finished_at")
     list_select_related = ("session__study",)
-    list_filter = ("state", "session")
+    list_filter = ("state", ("session", SessionFilter))
     search_fields = ("public_id", "completion_code")
     ordering = ("-created_at",)
     # Not the token: with it, anyone could answer in the participant's place.
@@ -53,7 +62,7 @@ class ParticipantAdmin(RecordAdmin):
 class TrialAdmin(RecordAdmin):
     list_display = ("index", "participant", "kind", "pair", "candidate_side", "is_answered")
     list_select_related = ("participant", "response", "pair__prompt", "pair__contrast")
-    list_filter = ("kind", "participant__session")
+    list_filter = ("kind", ("participant__session", SessionFilter))
     search_fields = ("participant__public_id",)
     fields = ("public_id", "participant", "index", "kind", "pair", "candidate_side")
     show_full_result_count = False
@@ -68,7 +77,7 @@ class ResponseAdmin(RecordAdmin):
     list_display = ("created_at", "participant", "trial_index", "kind", "chosen_side",
                     "response_ms", "input_method")
     list_select_related = ("trial__participant",)
-    list_filter = ("input_method", "trial__kind", "trial__participant__session")
+    list_filter = ("input_method", "trial__kind", ("trial__participant__session", SessionFilter))
     search_fields = ("trial__participant__public_id",)
     ordering = ("-created_at",)
     show_full_result_count = False

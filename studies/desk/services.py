@@ -6,10 +6,12 @@ from django.db import transaction
 from django.utils.timezone import now
 
 from generation.models import Predictor, Prompt
+from generation.rendering.services import retry_quarantined
 from studies import tasks
 from studies.desk.discarding import discard_pairs
 from studies.desk.freezing import content_hash
 from studies.desk.imports import PromptRow
+from studies.desk.progress import study_renders
 from studies.desk.readiness import (
     StudyNotReady,
     missing_for_launch,
@@ -26,7 +28,7 @@ from studies.models import (
 )
 
 __all__ = ["StudyNotReady", "add_prompts", "close_session", "create_study", "delete_study",
-           "discard_preparation", "open_session", "prepare"]
+           "discard_preparation", "open_session", "prepare", "retry_failed"]
 
 
 @transaction.atomic
@@ -99,6 +101,13 @@ def prepare(study: Study) -> None:
     study.state, study.preparation_error = StudyState.PREPARING, ""
     study.save(update_fields=["state", "preparation_error"])
     tasks.prepare_study.delay_on_commit(study.pk)
+
+
+@transaction.atomic
+def retry_failed(study: Study) -> int:
+    """Give failed images new attempts and failed pairs another composition; return how many."""
+    broken = Pair.objects.filter(contrast__study=study).exclude(composition_error="")
+    return retry_quarantined(study_renders(study)) + broken.update(composition_error="")
 
 
 @transaction.atomic

@@ -16,6 +16,8 @@ from studies.desk import services, views
 from studies.desk.forms import SessionForm
 from studies.models import ParticipantState, SessionState, Study, StudySession
 
+EDITABLE = ("name", "quota")
+
 
 @admin.register(StudySession)
 class StudySessionAdmin(ModelAdmin):
@@ -78,6 +80,10 @@ class StudySessionAdmin(ModelAdmin):
 
     def save_model(self, request: HttpRequest, obj: StudySession, form: ModelForm,
                    change: bool) -> None:
+        if change:
+            # Only what was edited: it may have been opened or closed since it was read.
+            obj.save(update_fields=[name for name in EDITABLE if name in form.changed_data])
+            return
         super().save_model(request, obj, form, change)
         if form.cleaned_data.get("is_opened_now"):
             self._open(request, obj)

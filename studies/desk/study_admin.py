@@ -4,7 +4,7 @@ from typing import Any
 
 from django import forms
 from django.contrib import admin, messages
-from django.db.models import Count, QuerySet
+from django.db.models import OuterRef, QuerySet
 from django.forms import BaseModelFormSet, ModelForm
 from django.http import HttpRequest
 from django.shortcuts import redirect
@@ -16,11 +16,11 @@ from unfold.decorators import display
 from generation.models import DiffusionModel, Predictor
 from generation.models.diffusion_models import EMBEDDED_SOURCE
 from studies.desk import services, views
+from studies.desk.counting import counted
 from studies.desk.forms import ContrastForm, ContrastFormSet, StudyForm
 from studies.desk.imports import PromptList
 from studies.desk.progress import study_progress
-from studies.desk.texts import DEFAULT_TEXTS
-from studies.models import Contrast, Study
+from studies.models import Contrast, Study, StudyPrompt, StudySession
 
 # A change of these asks for other images.
 IMAGE_FIELDS = {"model", "predictor", "task"}
@@ -63,7 +63,8 @@ class StudyAdmin(ModelAdmin):
         ("5. Trials", {"fields": ("main_trials", "practice_trials")}),
         ("6. What participants read", {
             "fields": ("welcome_text", "consent_text", "instructions_text", "debrief_text"),
-            "description": "Markdown. Replace the words in [brackets].",
+            "description": "Markdown. Participants read the standard text of the task wherever a "
+                           "field is blank.",
         }),
     )
 
@@ -82,8 +83,8 @@ class StudyAdmin(ModelAdmin):
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Study]:
         return super().get_queryset(request).annotate(
-            num_prompts=Count("study_prompts", distinct=True),
-            num_sessions=Count("sessions", distinct=True),
+            num_prompts=counted(StudyPrompt.objects.filter(study=OuterRef("pk")), "study"),
+            num_sessions=counted(StudySession.objects.filter(study=OuterRef("pk")), "study"),
         )
 
     def get_object(self, request: HttpRequest, object_id: str,
@@ -98,7 +99,7 @@ class StudyAdmin(ModelAdmin):
         predictor = (Predictor.objects.filter(source=EMBEDDED_SOURCE).first()
                      or Predictor.objects.first())
         model = predictor.model if predictor else DiffusionModel.objects.first()
-        return {"model": model, "predictor": predictor, **DEFAULT_TEXTS,
+        return {"model": model, "predictor": predictor,
                 **super().get_changeform_initial_data(request)}
 
     def has_change_permission(self, request: HttpRequest, obj: Study | None = None) -> bool:

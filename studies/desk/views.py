@@ -6,9 +6,8 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_POST, require_safe
 
-from generation.rendering.services import retry_quarantined
 from studies.desk import services
-from studies.desk.progress import study_progress, study_renders
+from studies.desk.progress import study_progress
 from studies.models import Study, StudySession
 
 may_view = permission_required("studies.view_study", raise_exception=True)
@@ -45,7 +44,7 @@ def prepare(request: HttpRequest, study_id: int) -> HttpResponseRedirect:
 def retry(request: HttpRequest, study_id: int) -> HttpResponseRedirect:
     """Give a study's failed images new attempts."""
     study = get_object_or_404(Study, pk=study_id)
-    num_retried = retry_quarantined(study_renders(study))
+    num_retried = services.retry_failed(study)
     noun = "image is" if num_retried == 1 else "images are"
     messages.success(request, f"{num_retried} failed {noun} tried again.")
     return redirect("admin:studies_study_change", study_id)

@@ -5,6 +5,10 @@ from django.db.models import Q
 
 from generation.models import DiffusionModel, Predictor, Prompt
 from studies.method.arms import ARM_PATTERN
+from studies.method.texts import effective_texts
+
+MOST_MAIN_TRIALS = 5000
+MOST_PRACTICE_TRIALS = 100
 
 
 class Task(models.TextChoices):
@@ -58,6 +62,19 @@ class Study(models.Model):
             models.CheckConstraint(
                 condition=Q(main_trials__gte=1), name="studies_study_main_trials_positive"
             ),
+            # Together they stay far below what a trial's index can hold.
+            models.CheckConstraint(
+                condition=Q(main_trials__lte=MOST_MAIN_TRIALS),
+                name="studies_study_main_trials_few",
+                violation_error_message=f"At most {MOST_MAIN_TRIALS} main trials are possible. "
+                "Lower “main trials”.",
+            ),
+            models.CheckConstraint(
+                condition=Q(practice_trials__lte=MOST_PRACTICE_TRIALS),
+                name="studies_study_practice_trials_few",
+                violation_error_message=f"At most {MOST_PRACTICE_TRIALS} practice trials are "
+                "possible. Lower “practice trials”.",
+            ),
             models.CheckConstraint(
                 condition=Q(state=StudyState.FROZEN, frozen_at__isnull=False,
                             content_hash__regex=r"^[0-9a-f]{64}$")
@@ -71,6 +88,14 @@ class Study(models.Model):
 
     def is_frozen(self) -> bool:
         return self.state == StudyState.FROZEN
+
+    def texts(self) -> dict[str, str]:
+        """What participants read, by name: Markdown, with the standard text for each blank."""
+        names = ("welcome", "consent", "instructions", "debrief")
+        return effective_texts(
+            {name: getattr(self, f"{name}_text") for name in names},
+            task=self.task, num_trials=self.practice_trials + self.main_trials,
+        )
 
 
 class StudyPrompt(models.Model):

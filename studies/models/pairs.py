@@ -2,7 +2,7 @@ import uuid
 from typing import Self
 
 from django.db import models
-from django.db.models import Exists, OuterRef, Q
+from django.db.models import Exists, F, OuterRef, Q
 
 from generation.models import Prompt, Render, RenderState
 from studies.models.designs import Contrast
@@ -11,9 +11,10 @@ from studies.models.sides import Side
 
 class PairQuerySet(models.QuerySet["Pair"]):
     def composable(self) -> Self:
-        """Every render is ready, but the stimuli are not composed yet."""
+        """Every render is ready, but the stimuli are not composed yet and may still be."""
         rendered = self.filter(
-            candidate__state=RenderState.READY, baseline__state=RenderState.READY
+            composition_error="", candidate__state=RenderState.READY,
+            baseline__state=RenderState.READY,
         ).filter(Q(reference=None) | Q(reference__state=RenderState.READY))
         return rendered.exclude(pk__in=self.ready().values("pk"))
 
@@ -35,6 +36,8 @@ class Pair(models.Model):
     baseline = models.ForeignKey(Render, on_delete=models.PROTECT, related_name="+")
     # Shown above the two, for the similarity task only.
     reference = models.ForeignKey(Render, on_delete=models.PROTECT, related_name="+", null=True)
+    # Why the stimuli cannot be composed; such a pair is not tried again.
+    composition_error = models.TextField(blank=True)
     created_at = models.DateTimeField(auto_now_add=True)
 
     objects = PairQuerySet.as_manager()
@@ -44,14 +47,13 @@ class Pair(models.Model):
             models.UniqueConstraint(
                 fields=["contrast", "prompt", "seed"], name="studies_pair_once"
             ),
+            models.CheckConstraint(
+                condition=~Q(candidate=F("baseline")), name="studies_pair_images_differ"
+            ),
         ]
 
     def __str__(self) -> str:
         return f"{self.prompt} ({self.contrast})"
-
-    def has_identical_images(self) -> bool:
-        """Both arms gave this prompt the same step count, so there is nothing to choose between."""
-        return self.candidate_id == self.baseline_id  # type: ignore[attr-defined]
 
 
 class Stimulus(models.Model):

@@ -40,6 +40,11 @@ class StudySession(models.Model):
                 condition=Q(state=SessionState.DRAFT) | Q(opened_at__isnull=False),
                 name="studies_studysession_opened_is_timed",
             ),
+            models.CheckConstraint(
+                condition=Q(state=SessionState.CLOSED, closed_at__isnull=False)
+                | ~Q(state=SessionState.CLOSED) & Q(closed_at__isnull=True),
+                name="studies_studysession_closed_is_timed",
+            ),
         ]
 
     def __str__(self) -> str:

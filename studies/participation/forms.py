@@ -14,6 +14,9 @@ MOST_PIXELS = 100_000
 # A browser's clock may be far off, but not outside what the database can hold and return.
 EARLIEST, LATEST = datetime(1970, 1, 1, tzinfo=UTC), datetime(2200, 1, 1, tzinfo=UTC)
 
+# Stands for a list or an object. No field takes it.
+NOT_PLAIN = "not a plain value"
+
 
 class MalformedAnswer(ValueError):
     """The body of an answer cannot be read; the message says what is wrong."""
@@ -85,4 +88,7 @@ def _as_text(value: object) -> str:
     """A form reads texts, as a browser's own form would send them."""
     if value is None:
         return ""
-    return value if isinstance(value, str) else json.dumps(value)
+    if isinstance(value, str):
+        return value
+    # Written out, a list or an object could be nested too deep for json.dumps.
+    return json.dumps(value) if isinstance(value, int | float) else NOT_PLAIN

@@ -3,11 +3,11 @@
 import logging
 import secrets
 from dataclasses import asdict, dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from uuid import UUID, uuid4
 
 from django.db import transaction
-from django.db.models import Count
+from django.db.models import Count, Q
 from django.utils.timezone import now
 
 from studies.method.plans import PlannedTrial, PlanPair, SideName, count_showable, draw_plan
@@ -27,6 +27,8 @@ logger = logging.getLogger(__name__)
 # Without the letters and digits that are read for one another.
 CODE_LETTERS = "ABCDEFGHJKMNPQRSTUVWXYZ23456789"
 CODE_LENGTH = 12
+# Who started longer ago and has not finished has probably left.
+STILL_LIKELY_TO_FINISH = timedelta(hours=2)
 
 
 class EntryRefused(Exception):
@@ -88,16 +90,15 @@ class Answer:
 def start(session: StudySession, *, token: UUID | None = None) -> Participant:
     """Take a place and draw the whole plan; with a token that has a place already, return that.
 
-    Holds the locks of the session and its study until the plan is stored: the quota counts
-    participants of the session, the balance counts trials of the study.
+    Holds the locks of the study and the session until the plan is stored: the balance counts
+    trials of the study, the quota counts participants of the session.
     """
     token = token or uuid4()
     with transaction.atomic():
-        session = (
-            StudySession.objects.select_for_update(of=("self", "study"), no_key=True)
-            .select_related("study")
-            .get(pk=session.pk)
-        )
+        # In the order in which opening a session locks them, or each could wait for the other.
+        study = Study.objects.select_for_update(no_key=True).get(sessions=session.pk)
+        session = StudySession.objects.select_for_update(no_key=True).get(pk=session.pk)
+        session.study = study
         if (known := session.participants.filter(token=token).first()) is not None:
             return known
         check_entry(session)
@@ -107,7 +108,7 @@ def start(session: StudySession, *, token: UUID | None = None) -> Participant:
         Trial.objects.bulk_create(
             Trial(participant=participant, index=index, kind=planned.kind,
                   pair_id=planned.pair_id, candidate_side=planned.candidate_side)
-            for index, planned in enumerate(_draw(session.study, participant.plan_seed), start=1)
+            for index, planned in enumerate(_draw(study, participant.plan_seed), start=1)
         )
     return participant
 
@@ -164,8 +165,12 @@ def _ready_pairs(study: Study) -> list[PlanPair]:
 
 
 def _draw(study: Study, seed: int) -> list[PlannedTrial]:
+    """Draw a plan that balances what is or will likely be answered: who left gives it back."""
+    counted = Q(participant__state=ParticipantState.FINISHED) | Q(
+        participant__created_at__gte=now() - STILL_LIKELY_TO_FINISH
+    )
     rows = (
-        Trial.objects.filter(kind=TrialKind.MAIN, pair__contrast__study=study)
+        Trial.objects.filter(counted, kind=TrialKind.MAIN, pair__contrast__study=study)
         .values_list("pair_id", "candidate_side")
         .annotate(num_shown=Count("pk"))
     )

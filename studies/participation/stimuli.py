@@ -32,7 +32,7 @@ def compose_pending(*, seconds: float = COMPOSE_SECONDS) -> int:
     Safe beside other workers. Stops after `seconds`, for the next call to go on.
     """
     deadline, num_composed = time.monotonic() + seconds, 0
-    # In random order, two workers rarely take the same pair and a bad one holds nobody up.
+    # In random order, two workers rarely take the same pair.
     for pair_id in list(Pair.objects.composable().order_by("?").values_list("pk", flat=True)):
         if time.monotonic() > deadline:
             break
@@ -40,6 +40,7 @@ def compose_pending(*, seconds: float = COMPOSE_SECONDS) -> int:
             num_composed += _compose_by_id(pair_id)
         except StimulusError as error:
             logger.error("stimulus not composed", extra={"pair": pair_id, "reason": str(error)})
+            Pair.objects.filter(pk=pair_id).update(composition_error=str(error))
     return num_composed
 
 
@@ -53,8 +54,11 @@ def compose(pair: Pair) -> bool:
     """Compose and store what the pair lacks; False if another was first or the pair is gone."""
     missing = set(Side) - set(pair.stimuli.values_list("candidate_side", flat=True))
     contents = _encode_both(pair)
-    stimuli = [_store(pair, side, content=contents[side]) for side in missing]
+    stimuli: list[Stimulus] = []
     try:
+        for side in missing:
+            # One by one: where the second fails, the first must be known, to be removed.
+            stimuli.append(_store(pair, side, content=contents[side]))  # noqa: PERF401
         with transaction.atomic():
             Stimulus.objects.bulk_create(stimuli)
     except IntegrityError:
@@ -74,10 +78,15 @@ def _encode_both(pair: Pair) -> Mapping[Side, bytes]:
     if len({image.size for image in images}) != 1:
         sizes = ", ".join(f"{image.width} x {image.height}" for image in images)
         raise StimulusError(f"the images of a pair must have one size, got {sizes}")
-    encoded = {
-        Side.LEFT: _encode(_arrange(candidate, baseline, reference=reference)),
-        Side.RIGHT: _encode(_arrange(baseline, candidate, reference=reference)),
-    }
+    try:
+        encoded = {
+            Side.LEFT: _encode(_arrange(candidate, baseline, reference=reference)),
+            Side.RIGHT: _encode(_arrange(baseline, candidate, reference=reference)),
+        }
+    except ValueError as error:
+        raise StimulusError(
+            f"images of {candidate.width} x {candidate.height} make no stimulus: {error}"
+        ) from error
     num_bytes = max(len(content) for content in encoded.values()) + CHUNK_HEADER_BYTES
     return {side: _padded(content, num_bytes) for side, content in encoded.items()}
 

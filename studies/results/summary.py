@@ -41,7 +41,6 @@ class Answers:
     num_trials: int
     num_unfinished_participants: int
     num_unfinished_trials: int
-    num_identical_trials: int  # Both arms had the same step count, so the same image.
     participant_rates: list[float]
     pooled: PooledPreference
     participants: ParticipantMean | Refused
@@ -55,6 +54,7 @@ class Savings:
     """Cost against the reference over a contrast's images. Seconds only where both are measured."""
 
     steps: Saving | None
+    steps_of_all: Saving | None  # With the prompts left out, where their saving is known: none.
     seconds: Saving | None
     places: list[str]  # Device and batch size.
 
@@ -62,6 +62,8 @@ class Savings:
 @dataclass(frozen=True)
 class ContrastSummary:
     contrast: Contrast
+    num_prompts: int  # Of the study.
+    num_left_out: int  # Prompts without a pair: both arms gave them the same step count.
     answers: Answers | None
     savings: Savings
 
@@ -88,8 +90,6 @@ class Answer(NamedTuple):
     candidate_side: str
     chosen_side: str
     participant_state: str
-    candidate_id: int
-    baseline_id: int
 
     def is_candidate_chosen(self) -> bool:
         return self.chosen_side == self.candidate_side
@@ -111,6 +111,7 @@ class Cost(NamedTuple):
     """One pair's costs, and the time of the reference shown above it, if any."""
 
     contrast_id: int
+    prompt_id: int
     candidate_steps: int
     baseline_steps: int
     candidate: Timing
@@ -123,6 +124,8 @@ def summarise(study: Study) -> StudySummary:
     answers, costs = _answers_by_contrast(study), _costs_by_contrast(study)
     states = list(Participant.objects.filter(session__study=study).values_list("state", flat=True))
     sessions = list(study.sessions.values_list("state", flat=True))
+    # Before preparation no prompt has a pair, and none is left out.
+    prompts = set(study.study_prompts.values_list("prompt_id", flat=True)) if costs else set()
     return StudySummary(
         study=study,
         num_finished=states.count(ParticipantState.FINISHED),
@@ -130,13 +133,26 @@ def summarise(study: Study) -> StudySummary:
         num_sessions=len(sessions),
         num_open_sessions=sessions.count(SessionState.OPEN),
         contrasts=[
-            ContrastSummary(
-                contrast,
-                _summarise_answers(answers[contrast.pk]) if answers[contrast.pk] else None,
-                _summarise_costs(costs[contrast.pk], study.model.reference_steps),
-            )
+            _summarise_contrast(contrast, answers[contrast.pk], costs=costs[contrast.pk],
+                                prompts=prompts, reference_steps=study.model.reference_steps)
             for contrast in study.contrasts.order_by("pk")
         ],
+    )
+
+
+def _summarise_contrast(contrast: Contrast, answers: list[Answer], *, costs: list[Cost],
+                        prompts: set[int], reference_steps: int) -> ContrastSummary:
+    num_left_out = len(prompts - {cost.prompt_id for cost in costs})
+    takes_every_step = "reference" in (contrast.candidate_arm, contrast.baseline_arm)
+    return ContrastSummary(
+        contrast,
+        num_prompts=len(prompts),
+        num_left_out=num_left_out,
+        answers=_summarise_answers(answers) if answers else None,
+        # Equal to the reference, both arms took every step. Of other arms only that they agree is
+        # known here, not how many steps they took.
+        savings=_summarise_costs(costs, reference_steps,
+                                 num_full=num_left_out if takes_every_step else 0),
     )
 
 
@@ -146,7 +162,6 @@ def _answers_by_contrast(study: Study) -> dict[int, list[Answer]]:
     ).values_list(
         "trial__pair__contrast_id", "trial__participant_id", "trial__pair__prompt_id",
         "trial__candidate_side", "chosen_side", "trial__participant__state",
-        "trial__pair__candidate_id", "trial__pair__baseline_id",
     )
     return _grouped(map(Answer._make, rows.iterator(chunk_size=5000)))
 
@@ -155,10 +170,11 @@ def _costs_by_contrast(study: Study) -> dict[int, list[Cost]]:
     timings = [f"{arm}__{field}" for arm in ("candidate", "baseline", "reference")
                for field in ("seconds", "provenance__device_name", "provenance__batch_size")]
     rows = Pair.objects.filter(contrast__study=study).order_by("pk").values_list(
-        "contrast_id", "candidate__num_steps", "baseline__num_steps", *timings
+        "contrast_id", "prompt_id", "candidate__num_steps", "baseline__num_steps", *timings
     )
     return _grouped(
-        Cost(row[0], row[1], row[2], Timing(*row[3:6]), Timing(*row[6:9]), Timing(*row[9:12]))
+        Cost(row[0], row[1], row[2], row[3], Timing(*row[4:7]), Timing(*row[7:10]),
+             Timing(*row[10:13]))
         for row in rows.iterator(chunk_size=5000)
     )
 
@@ -186,7 +202,6 @@ def _summarise_answers(answers: list[Answer]) -> Answers:
         num_trials=len(answers),
         num_unfinished_participants=len(set(unfinished)),
         num_unfinished_trials=len(unfinished),
-        num_identical_trials=sum(a.candidate_id == a.baseline_id for a in answers),
         participant_rates=rates,
         pooled=pooled_preference(sum(chosen), len(chosen)),
         participants=_or_refused(lambda: participant_mean(rates)),
@@ -220,11 +235,13 @@ def _or_refused(compute: Callable[[], Number]) -> Number | Refused:
         return Refused(str(error))
 
 
-def _summarise_costs(costs: list[Cost], reference_steps: int) -> Savings:
+def _summarise_costs(costs: list[Cost], reference_steps: int, *, num_full: int) -> Savings:
+    steps = [cost.candidate_steps for cost in costs]
     timed = [pair for cost in costs if (pair := _timed(cost, reference_steps))]
     return Savings(
-        steps=saving([cost.candidate_steps for cost in costs], [reference_steps] * len(costs))
-        if costs else None,
+        steps=saving(steps, [reference_steps] * len(steps)) if steps else None,
+        steps_of_all=saving(steps + [reference_steps] * num_full,
+                            [reference_steps] * (len(steps) + num_full)) if num_full else None,
         seconds=saving([ours for ours, _, _ in timed], [full for _, full, _ in timed])
         if timed else None,
         places=sorted({place for _, _, place in timed}),

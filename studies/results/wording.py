@@ -61,15 +61,17 @@ def report(summary: ContrastSummary) -> ContrastReport:
     """Put one contrast into words."""
     savings, measurement = saving_rows(summary), _measurement(summary)
     answers, contrast = summary.answers, summary.contrast
+    left_out = _left_out(summary)
     if answers is None:
-        return ContrastReport(summary, savings=savings, measurement=measurement)
+        return ContrastReport(summary, cautions=left_out, savings=savings,
+                              measurement=measurement)
     return ContrastReport(
         summary,
         headline=_headline(answers, contrast),
         verdict=_verdict(answers, contrast),
         estimates=estimate_rows(answers),
         sides=_sides(answers),
-        cautions=_cautions(answers),
+        cautions=left_out + _unfinished(answers),
         savings=savings,
         measurement=measurement,
     )
@@ -174,21 +176,22 @@ def _sides(answers: Answers) -> str:
     return f"{text} The candidate was chosen in {' and '.join(by_side)}."
 
 
-def _cautions(answers: Answers) -> tuple[str, ...]:
-    """What a reader must know before quoting the numbers."""
-    found = []
-    if answers.num_unfinished_participants:
-        found.append(
-            f"Includes {_number(answers.num_unfinished_trials, 'answer')} of "
+def _left_out(summary: ContrastSummary) -> tuple[str, ...]:
+    """Say which prompts the rate and the savings do not speak of."""
+    if not summary.num_left_out:
+        return ()
+    was = "was" if summary.num_left_out == 1 else "were"
+    return (f"{summary.num_left_out:,} of {_number(summary.num_prompts, 'prompt')} got equal step "
+            f"counts from both arms and {was} not shown; rate and savings speak of the others.",)
+
+
+def _unfinished(answers: Answers) -> tuple[str, ...]:
+    """Say whose answers count although they stopped."""
+    if not answers.num_unfinished_participants:
+        return ()
+    return (f"Includes {_number(answers.num_unfinished_trials, 'answer')} of "
             f"{_number(answers.num_unfinished_participants, 'participant')} who did not finish, "
-            "or not yet. In the CSV their remaining trials have an empty response."
-        )
-    if answers.num_identical_trials:
-        found.append(
-            f"In {_number(answers.num_identical_trials, 'trial')} both arms had the same step "
-            "count and so the same image, which pulls the rate towards chance."
-        )
-    return tuple(found)
+            "or not yet. In the CSV their remaining trials have an empty response.",)
 
 
 def saving_rows(summary: ContrastSummary) -> tuple[SavingRow, ...]:
@@ -196,6 +199,9 @@ def saving_rows(summary: ContrastSummary) -> tuple[SavingRow, ...]:
     rows = []
     if summary.savings.steps:
         rows.append(_saving_row("Denoising steps", summary.savings.steps, digits=1))
+    if summary.savings.steps_of_all:
+        rows.append(_saving_row("Denoising steps, all prompts: those not shown count as none saved",
+                                summary.savings.steps_of_all, digits=1))
     if summary.savings.seconds:
         rows.append(_saving_row("Seconds, measured", summary.savings.seconds, digits=2))
     return tuple(rows)

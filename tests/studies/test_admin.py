@@ -5,13 +5,19 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from django.contrib import admin
 from django.contrib.auth.models import Permission, User
 from django.core.files.uploadedfile import SimpleUploadedFile
-from django.test import Client
+from django.db import connection
+from django.test import Client, RequestFactory
+from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
+from django.utils.timezone import now
 
 from generation.models import Predictor, RenderState
 from generation.scenes.tokenizer import build_tokenizer
+from studies.desk import services
+from studies.desk.dashboard import add_next_steps
 from studies.models import Pair, SessionState, Study, StudySession, StudyState
 from tests import factories
 
@@ -68,7 +74,7 @@ ADD_SESSION = "/admin/studies/studysession/add/"
 def test_the_new_study_form_comes_filled_in(desk: Client, predictor: Predictor) -> None:
     content = desk.get(ADD_STUDY).content.decode()
     assert f'<option value="{predictor.pk}" selected>' in content
-    assert "I am at least 18 years old" in content
+    assert content.count("Leave it blank for the standard text.") == 4
     assert '<option value="budgeted" selected>' in content
 
 
@@ -149,9 +155,26 @@ def test_a_fixed_arm_is_stored_and_shown_again(desk: Client, predictor: Predicto
     assert 'value="12"' in content
 
 
-def test_the_similarity_task_brings_its_question(desk: Client, predictor: Predictor) -> None:
-    desk.post(ADD_STUDY, design(predictor, task="similarity"))
-    assert Study.objects.get().question == "Which image is closer to the one above?"
+QUESTIONS = {"preference": "Which image do you prefer?",
+             "similarity": "Which image is closer to the one above?"}
+
+
+@pytest.mark.parametrize("asked", [*QUESTIONS.values(), "Which one is sharper?"])
+@pytest.mark.parametrize("task", QUESTIONS)
+def test_a_task_brings_its_question_in_place_of_another_task_s(
+    desk: Client, predictor: Predictor, task: str, asked: str
+) -> None:
+    desk.post(ADD_STUDY, design(predictor, task=task, question=asked))
+    assert Study.objects.get().question == (
+        QUESTIONS[task] if asked in QUESTIONS.values() else asked)
+
+
+def test_a_study_made_from_the_form_as_it_comes_has_no_texts_of_another_task(
+    desk: Client, predictor: Predictor
+) -> None:
+    initial = desk.get(ADD_STUDY).context["adminform"].form.initial
+    texts = {name: value for name, value in initial.items() if name.endswith("_text") and value}
+    assert texts == {}
 
 
 def make_ready_study(predictor: Predictor | None = None) -> Study:
@@ -276,6 +299,30 @@ def test_a_study_that_cannot_run_is_refused_in_the_session_form(desk: Client) ->
     assert session.state == SessionState.DRAFT
 
 
+def test_a_session_closed_while_its_form_was_saved_stays_closed(desk: Client) -> None:
+    session = factories.make_open_session(num_pairs=1)
+    stale = StudySession.objects.get(pk=session.pk)
+    request = RequestFactory().post("/")
+    request.user = User.objects.get()
+    session_admin = admin.site.get_model_admin(StudySession)
+    form = session_admin.get_form(request, stale, change=True)(
+        {"name": session.name, "quota": 7}, instance=stale)
+    assert form.is_valid(), form.errors
+    services.close_session(session)
+    session_admin.save_model(request, form.save(commit=False), form, change=True)
+    session.refresh_from_db()
+    assert (session.state, session.quota) == (SessionState.CLOSED, 7)
+    assert session.closed_at is not None
+
+
+def test_a_session_s_form_changes_its_quota(desk: Client) -> None:
+    session = factories.make_open_session(num_pairs=1)
+    address = reverse("admin:studies_studysession_change", args=[session.pk])
+    assert desk.post(address, {"name": "Wave 2", "quota": 9}).status_code == 302
+    session.refresh_from_db()
+    assert (session.name, session.quota, session.state) == ("Wave 2", 9, SessionState.OPEN)
+
+
 # --- Everything else --------------------------------------------------------------------------
 
 
@@ -316,6 +363,38 @@ def test_the_lists_are_read_in_a_bounded_number_of_queries(
     for name in ("study", "studysession"):
         with django_assert_max_num_queries(10):
             desk.get(reverse(f"admin:studies_{name}_changelist"))
+
+
+@pytest.mark.parametrize("name", ["participant", "trial", "response"])
+def test_lists_of_records_take_as_many_queries_for_many_sessions(desk: Client, name: str) -> None:
+    def num_queries() -> int:
+        with CaptureQueriesContext(connection) as captured:
+            assert desk.get(address).status_code == 200
+        return len(captured)
+
+    address = reverse(f"admin:studies_{name}_changelist")
+    factories.make_open_session(num_pairs=1)
+    factories.make_open_session(num_pairs=1)
+    before = num_queries()
+    session = factories.make_open_session(num_pairs=1)
+    factories.make_open_session(num_pairs=1)
+    assert num_queries() == before
+    assert f"{session.study}: {session.name}" in desk.get(address).content.decode()
+
+
+def test_the_first_page_counts_prompts_sessions_and_people_apart() -> None:
+    session = factories.make_open_session(num_pairs=3)
+    factories.make_open_session(num_pairs=0, study=factories.make_study())
+    StudySession.objects.create(study=session.study, name="Another", state="open", opened_at=now())
+    for _ in range(2):
+        factories.make_participant(session=session, state="finished", finished_at=now(),
+                                   completion_code="DONE")
+    factories.make_participant(session=session)
+    request = RequestFactory().get("/")
+    request.user = User.objects.create_superuser("eva")
+    rows = add_next_steps(request, {})["studies"]
+    assert [(row.num_prompts, row.num_open, row.num_finished) for row in rows] == [
+        (0, 1, 0), (3, 2, 2)]
 
 
 def test_only_the_admin_may_evaluate_scripts(desk: Client) -> None:

@@ -1,7 +1,9 @@
 import pytest
+from django.core.exceptions import ValidationError
 from django.db import IntegrityError, connection, transaction
+from django.utils.timezone import now
 
-from studies.models import Response
+from studies.models import Pair, Response, SessionState, Study, StudySession
 from tests import factories
 
 pytestmark = pytest.mark.django_db
@@ -31,3 +33,30 @@ def test_withdrawal_may_erase_a_response(response: Response) -> None:
         cursor.execute("SET LOCAL budgetstudy.withdrawal = 'on'")
         response.delete()
     assert not Response.objects.exists()
+
+
+def test_pair_of_one_image_is_rejected() -> None:
+    pair = factories.make_ready_pair(contrast=factories.make_contrast())
+    with pytest.raises(IntegrityError, match="studies_pair_images_differ"):
+        Pair.objects.update(baseline=pair.candidate)
+
+
+@pytest.mark.parametrize(("field", "most"), [("practice_trials", 100), ("main_trials", 5000)])
+def test_more_trials_than_can_be_numbered_are_refused_in_words(field: str, most: int) -> None:
+    study = factories.make_study(**{field: most})
+    study.full_clean()
+    setattr(study, field, most + 1)
+    with pytest.raises(ValidationError, match=f"At most {most} .* Lower"):
+        study.full_clean()
+    with pytest.raises(IntegrityError, match=f"studies_study_{field}_few"):
+        Study.objects.update(**{field: most + 1})
+
+
+@pytest.mark.parametrize("values", [
+    {"state": SessionState.CLOSED},
+    {"closed_at": now()},
+])
+def test_session_is_timed_as_closed_exactly_when_it_is(values: dict) -> None:
+    factories.make_open_session(num_pairs=0)
+    with pytest.raises(IntegrityError, match="studies_studysession_closed_is_timed"):
+        StudySession.objects.update(**values)

@@ -2,16 +2,21 @@
 
 import re
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
+from celery import current_app
+from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.utils.timezone import now
 
 from generation.models import Budget, Predictor, Prompt, Render, RenderState
+from studies import tasks
 from studies.desk import preparation, progress, services
 from studies.desk.freezing import content_hash
 from studies.desk.imports import PromptRow
@@ -210,6 +215,86 @@ def test_a_list_replaced_while_budgets_are_predicted_is_left_alone() -> None:
     assert study.preparation_error == ""
 
 
+def test_a_preparation_that_nobody_works_on_is_found_until_its_pairs_are_made() -> None:
+    study = make_preparing(4, 9)
+    factories.make_study(num_prompts=1)
+    assert preparation.stalled() == [study.pk]
+    preparation.prepare_study(study.pk, predict=predicting(4, 9))
+    assert preparation.stalled() == []
+
+
+def test_a_preparation_that_failed_or_is_under_way_is_not_queued_again() -> None:
+    failed, study = make_preparing(4), make_preparing(4, 9)
+    preparation.prepare_study(failed.pk, predict=predicting(99))
+    predict = predicting(4, 9)
+
+    def predict_while_another_looks(predictor: Predictor,
+                                    prompts: Sequence[Prompt]) -> Mapping[int, Budget]:
+        assert seen_by_another_worker(study) == "busy"
+        return predict(predictor, prompts)
+
+    assert preparation.stalled() == [study.pk]
+    preparation.prepare_study(study.pk, predict=predict_while_another_looks)
+    assert study.contrasts.get().pairs.count() == 2
+    assert seen_by_another_worker(study) == "idle"
+
+
+def test_a_preparation_that_another_worker_holds_is_not_queued_again() -> None:
+    study = make_preparing(4, 9)
+    lock = preparation.busy_with(study.pk)
+    with ThreadPoolExecutor(1) as elsewhere:  # A thread has a connection of its own.
+        elsewhere.submit(lock.__enter__).result()
+        assert preparation.stalled() == []
+        elsewhere.submit(lock.__exit__, None, None, None).result()
+        assert preparation.stalled() == [study.pk]
+        elsewhere.submit(lambda: connection.close()).result()
+
+
+def seen_by_another_worker(study: Study) -> str:
+    """Ask on a connection of its own, as another process would."""
+    with ThreadPoolExecutor(1) as elsewhere:
+        return "busy" if elsewhere.submit(_asked_apart, study.pk).result() else "idle"
+
+
+def _asked_apart(study_id: int) -> bool:
+    try:
+        return preparation.is_busy(study_id)
+    finally:
+        connection.close()
+
+
+def test_a_lost_preparation_is_queued_again() -> None:
+    study = make_preparing(4, 9)
+    with current_app.connection_for_read() as broker, broker.channel() as channel:
+        channel.queue_declare("default")
+        channel.queue_purge("default")
+        tasks.resume_preparations()
+        message = channel.basic_get("default", no_ack=True)
+    assert message.headers["task"] == "studies.tasks.prepare_study"
+    assert message.headers["argsrepr"] == f"({study.pk},)"
+    assert message.headers["expires"] is not None
+
+
+def test_what_beat_sends_expires_when_the_next_is_due() -> None:
+    current_app.loader.import_default_modules()
+    schedule: dict[str, dict[str, Any]] = settings.CELERY_BEAT_SCHEDULE
+    for entry in schedule.values():
+        assert entry["task"] in current_app.tasks
+        assert entry["options"] == {"expires": entry["schedule"]}
+
+
+def test_images_are_drawn_in_the_order_of_the_list() -> None:
+    predictor = factories.make_predictor()
+    services.create_study("first", rows("second", "first"), predictor=predictor)
+    study = services.create_study("other", rows("first", "second"), predictor=predictor,
+                                  contrasts=[("budgeted", "reference"), ("uniform", "reference")])
+    services.prepare(study)
+    preparation.prepare_study(study.pk, predict=predicting(4, 10))
+    drawn = Render.objects.order_by("pk").values_list("prompt__text", "num_steps")
+    assert list(drawn) == [("first", 4), ("first", 7), ("first", 50),
+                           ("second", 7), ("second", 10), ("second", 50)]
+
+
 @pytest.mark.parametrize(("num_prompts", "has_contrast", "message"), [
     (0, True, "no prompts. Upload a prompt file"),
     (2, False, "compares nothing yet. Add a contrast"),
@@ -331,7 +416,7 @@ def test_progress_is_read_in_as_many_queries_for_many_pairs() -> None:
                         for pair in shown.gallery]) == num_pairs
         return len(queries)
 
-    assert num_queries(2) == num_queries(9) <= 14
+    assert num_queries(2) == num_queries(9) <= 16
 
 
 def test_a_render_that_contrasts_share_counts_once() -> None:
@@ -366,3 +451,15 @@ def test_the_histogram_counts_every_budget_in_its_bin() -> None:
 ])
 def test_time_left_is_said_no_more_precisely_than_it_is_known(seconds: float, words: str) -> None:
     assert progress.duration_in_words(seconds) == words
+
+
+def test_retrying_gives_failed_images_and_broken_pairs_another_chance() -> None:
+    contrast = factories.make_contrast()
+    pair = factories.make_ready_pair(contrast=contrast)
+    Pair.objects.filter(pk=pair.pk).update(composition_error="the file was altered")
+    Render.objects.filter(pk=pair.baseline_id).update(
+        state=RenderState.QUARANTINED, error="out of memory"
+    )
+    assert services.retry_failed(contrast.study) == 2
+    pair.refresh_from_db()
+    assert (pair.composition_error, pair.baseline.state) == ("", RenderState.PENDING)

@@ -3,13 +3,16 @@ import re
 import uuid
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
 from itertools import pairwise
+from threading import Thread
 from typing import Any
 
 import pytest
-from django.db import connection
+from django.db import connection, transaction
 from django.http import HttpResponse
 from django.test import Client
+from django.utils.timezone import now
 from pytest_django import DjangoAssertNumQueries
 
 from studies.models import (
@@ -18,13 +21,16 @@ from studies.models import (
     Response,
     SessionState,
     Side,
+    Study,
     StudySession,
     Trial,
     TrialKind,
 )
 from studies.participation import services, texts
+from studies.participation.forms import AnswerForm, MalformedAnswer
 from studies.participation.services import Answer, finish, record_response, start
 from tests import factories
+from tests.conftest import wait_until
 
 LEFT = Answer(chosen_side="left", response_ms=812, input_method="keyboard")
 RIGHT = Answer(chosen_side="right", response_ms=640, input_method="pointer")
@@ -50,6 +56,16 @@ def ordered(participant: Participant) -> list[Trial]:
 def answer_all(participant: Participant) -> None:
     for trial in ordered(participant):
         record_response(participant, trial, LEFT)
+
+
+def complete(participant: Participant) -> None:
+    answer_all(participant)
+    finish(participant)
+
+
+def leave_long_ago(participant: Participant) -> None:
+    began = now() - services.STILL_LIKELY_TO_FINISH - timedelta(minutes=1)
+    Participant.objects.filter(pk=participant.pk).update(created_at=began)
 
 
 def send(client: Client, participant: Participant, trial: Trial, body: object) -> Any:
@@ -81,7 +97,7 @@ class TestStart:
 
     @pytest.mark.parametrize(("values", "refusal"), [
         ({"state": SessionState.DRAFT}, services.SessionNotOpen),
-        ({"state": SessionState.CLOSED}, services.SessionClosed),
+        ({"state": SessionState.CLOSED, "closed_at": now()}, services.SessionClosed),
         ({"quota": 1}, services.SessionFull),
     ])
     def test_entry_is_refused_with_its_reason(
@@ -105,14 +121,41 @@ class TestStart:
                                              state=SessionState.OPEN,
                                              opened_at=session.opened_at)
         for turn in range(15):
-            start(second if turn % 2 else session)
+            complete(start(second if turn % 2 else session))
         assert spread_of(session) <= 1
+
+    def test_who_leaves_gives_the_pairs_back(self, session: StudySession) -> None:
+        StudySession.objects.update(quota=100)
+        unlucky = session.study.contrasts.get().pairs.first()
+        num_left = 0
+        for _ in range(18):
+            participant = start(session)
+            is_main = participant.trials.filter(kind=TrialKind.MAIN, pair=unlucky).exists()
+            if is_main and num_left < 6:
+                leave_long_ago(participant)
+                num_left += 1
+            else:
+                complete(participant)
+        assert num_left == 6
+        assert spread_of(session) <= 1
+
+    def test_who_takes_part_or_came_back_late_keeps_the_pairs(
+        self, session: StudySession
+    ) -> None:
+        taking_part, late = start(session), start(session)
+        leave_long_ago(late)
+        complete(late)
+        complete(start(session))
+        complete(taking_part)
+        assert spread_of(session) == 0
 
 
 def spread_of(session: StudySession) -> int:
-    """The largest less the smallest number of main trials over pairs and sides."""
-    trials = Trial.objects.filter(kind=TrialKind.MAIN).values_list("pair_id", "candidate_side")
-    shown = Counter(trials)
+    """The largest less the smallest number of completed main trials over pairs and sides."""
+    completed = Trial.objects.filter(
+        kind=TrialKind.MAIN, participant__state=ParticipantState.FINISHED
+    )
+    shown = Counter(completed.values_list("pair_id", "candidate_side"))
     pairs = session.study.contrasts.get().pairs.all()
     counts = [shown[pair.pk, side] for pair in pairs for side in Side]
     return max(counts) - min(counts)
@@ -135,7 +178,35 @@ def test_crowd_never_exceeds_the_quota_and_stays_balanced() -> None:
         outcomes = list(crowd.map(arrive, range(40)))
     assert sum(outcomes) == session.participants.count() == 23
     assert Trial.objects.count() == 23 * 5
+    for participant in session.participants.all():
+        complete(participant)
     assert spread_of(session) <= 1
+
+
+@pytest.mark.django_db(transaction=True)
+def test_who_starts_waits_for_the_study_without_holding_the_session() -> None:
+    """Opening a session locks the study and then the session: holding one would deadlock."""
+    session = factories.make_open_session()
+
+    def arrive() -> None:
+        start(session)
+        connection.close()
+
+    visitor = Thread(target=arrive)
+    with transaction.atomic():
+        Study.objects.select_for_update().get(pk=session.study_id)
+        visitor.start()
+        wait_until(is_somebody_waiting_for_us, seconds=20)
+        StudySession.objects.select_for_update(nowait=True).get(pk=session.pk)
+    visitor.join()
+    assert session.participants.count() == 1
+
+
+def is_somebody_waiting_for_us() -> bool:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT EXISTS (SELECT FROM pg_locks WHERE NOT granted"
+                       " AND pg_backend_pid() = ANY (pg_blocking_pids(pid)))")
+        return bool(cursor.fetchone()[0])
 
 
 class TestRecordResponse:
@@ -210,7 +281,7 @@ class TestFinish:
         assert finish(Participant.objects.get(pk=participant.pk)).completion_code == code
 
     def test_closing_lets_those_taking_part_finish(self, participant: Participant) -> None:
-        StudySession.objects.update(state=SessionState.CLOSED)
+        StudySession.objects.update(state=SessionState.CLOSED, closed_at=now())
         answer_all(participant)
         assert finish(participant).state == ParticipantState.FINISHED
 
@@ -273,7 +344,7 @@ class TestWay:
 
     @pytest.mark.parametrize(("values", "sentence"), [
         ({"state": SessionState.DRAFT}, services.SessionNotOpen.sentence),
-        ({"state": SessionState.CLOSED}, services.SessionClosed.sentence),
+        ({"state": SessionState.CLOSED, "closed_at": now()}, services.SessionClosed.sentence),
         ({"quota": 1}, services.SessionFull.sentence),
     ])
     def test_who_cannot_start_reads_why(
@@ -398,6 +469,14 @@ class TestAnswering:
         assert reply.status_code == 400
         assert reply.json()["error"].endswith(".")
         assert not Response.objects.exists()
+
+    @pytest.mark.parametrize("field", ["side", "shown_at", "focus_lost"])
+    def test_value_nested_to_any_depth_is_malformed(self, field: str) -> None:
+        text = json.dumps({**BODY, field: "here"})
+        for depth in range(1, 1500):
+            nested = text.replace('"here"', "[" * depth + "]" * depth)
+            with pytest.raises(MalformedAnswer):
+                AnswerForm.from_body(nested.encode()).answer()
 
     @pytest.mark.parametrize(("field", "value"), [
         ("side", "up"), ("side", ["left"]), ("side", None), ("side", {"left": 1}), ("side", True),

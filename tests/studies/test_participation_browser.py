@@ -278,6 +278,40 @@ def test_server_that_fails_for_a_while_loses_nothing(
     check_everything_is_stored_once(session)
 
 
+def test_refused_answer_is_said_and_the_trial_can_be_answered_again(
+    page: Page, site: str, session: StudySession
+) -> None:
+    come_to_the_trials(page, site, session)
+    wait_for_trial(page, 1)
+    page.route("**/answer", lambda route: route.fulfill(status=400, json={"error": "No."}))
+    page.keyboard.press("f")
+    expect(page.get_by_text("Something went wrong here")).to_be_visible(timeout=PATIENCE_MS)
+    assert not Response.objects.exists()
+    page.unroute("**/answer")
+    page.reload()
+    for number in range(1, NUM_TRIALS + 1):
+        wait_for_trial(page, number)
+        page.keyboard.press("j")
+    page.wait_for_url("**/done")
+    responses = check_everything_is_stored_once(session)
+    assert {response.chosen_side for response in responses} == {"right"}
+
+
+def test_window_that_reports_no_size_costs_no_answer(
+    page: Page, site: str, session: StudySession
+) -> None:
+    page.add_init_script("for (const name of ['innerWidth', 'innerHeight', 'devicePixelRatio']) "
+                         "Object.defineProperty(window, name, {get: () => 0})")
+    come_to_the_trials(page, site, session)
+    wait_for_trial(page, 1)
+    page.keyboard.press("f")
+    wait_for_trial(page, 2)
+    response = Response.objects.get()
+    assert response.viewport_width is None
+    assert response.viewport_height is None
+    assert response.device_pixel_ratio is None
+
+
 def test_what_stands_left_is_the_left_half_of_the_file(
     page: Page, site: str, session: StudySession
 ) -> None:

@@ -259,12 +259,53 @@ def test_seconds_are_compared_only_within_one_place(staff: Client) -> None:
     assert "leaves out 1 image not timed so" in page(staff, study)
 
 
-def test_same_image_on_both_sides_is_said(staff: Client) -> None:
+def add_prompts(study: Study, *, num_without_pair: int) -> None:
+    prompts = [*Prompt.objects.filter(pairs__contrast__study=study).distinct(),
+               *(factories.make_prompt() for _ in range(num_without_pair))]
+    for position, prompt in enumerate(prompts, start=1):
+        StudyPrompt.objects.create(study=study, prompt=prompt, position=position)
+
+
+def test_prompts_left_out_are_said_and_counted_as_nothing_saved(staff: Client) -> None:
     study = make_answered_study(CHOICES)
-    pair = Pair.objects.order_by("pk")[0]
-    pair.candidate = pair.baseline
-    pair.save(update_fields=["candidate"])
-    assert "In 3 trials both arms had the same step count" in page(staff, study)
+    add_prompts(study, num_without_pair=1)
+    found = page(staff, study)
+    assert ("1 of 5 prompts got equal step counts from both arms and was not shown; rate and "
+            "savings speak of the others.") in found
+    # Steps 10, 11, 12, 13 of 50 and once all 50: saved 154 of 250, on average 30.8; SD 17.3.
+    assert "all prompts: those not shown count as none saved" in found
+    assert "30.8 ± 17.3" in found
+    assert "61.6%" in found
+    assert "38.5 ± 1.3" in found
+
+
+def test_what_prompts_left_out_save_is_not_guessed_without_the_reference(staff: Client) -> None:
+    study = factories.make_study()
+    make_contrast_with_pairs(study, 2, candidate_arm="uniform", baseline_arm="budgeted")
+    add_prompts(study, num_without_pair=2)
+    found = page(staff, study)
+    assert "2 of 4 prompts got equal step counts from both arms and were not shown" in found
+    assert "none saved" not in found
+
+
+def test_no_prompt_is_left_out_where_every_one_has_its_pair_or_none_is_prepared(
+    staff: Client,
+) -> None:
+    study = make_answered_study(CHOICES)
+    add_prompts(study, num_without_pair=0)
+    assert "equal step counts" not in page(staff, study)
+    unprepared = factories.make_study(num_prompts=2)
+    factories.make_contrast(study=unprepared)
+    assert "equal step counts" not in page(staff, unprepared)
+
+
+def test_contrast_of_which_every_prompt_is_left_out_says_so(staff: Client) -> None:
+    study = make_answered_study(CHOICES)
+    add_prompts(study, num_without_pair=0)
+    factories.make_contrast(study=study, candidate_arm="uniform", baseline_arm="fixed(8)")
+    found = page(staff, study)
+    assert "4 of 4 prompts got equal step counts from both arms and were not shown" in found
+    assert "both arms give every prompt the same number of steps" in found
 
 
 def test_study_without_answers_says_what_to_do(staff: Client) -> None:

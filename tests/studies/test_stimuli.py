@@ -1,6 +1,8 @@
+import errno
 import hashlib
 import io
 import re
+import shutil
 from pathlib import Path
 from threading import Barrier, Thread
 from typing import Any
@@ -9,10 +11,12 @@ import numpy as np
 import pytest
 from django.conf import settings
 from django.core.files.base import ContentFile
+from django.core.files.storage import FileSystemStorage
 from django.db import connection
 from PIL import Image
 
 from generation.models import Render
+from studies.desk.progress import study_progress
 from studies.models import Contrast, Pair, Side, Stimulus
 from studies.participation.stimuli import StimulusError, compose, compose_pending
 from tests import factories
@@ -135,6 +139,58 @@ def test_file_that_changed_on_disk_is_refused_and_holds_nobody_up(
     assert compose_pending() == 1
     assert "stimulus not composed" in caplog.text
     assert Pair.objects.ready().get() == good
+
+
+def test_pair_that_cannot_be_composed_says_so_and_is_not_tried_again(
+    contrast: Contrast, caplog: pytest.LogCaptureFixture
+) -> None:
+    pair = make_pair(contrast)
+    Path(pair.candidate.image.path).write_bytes(b"not what was rendered")
+    assert study_progress(contrast.study).is_composing
+    compose_pending()
+    caplog.clear()
+    compose_pending()
+    assert not caplog.text
+    shown = study_progress(contrast.study)
+    assert not shown.is_composing
+    failure, = shown.errors
+    assert failure.prompt == pair.prompt
+    assert "The pair cannot be shown" in failure.error
+    assert "is not the one rendered" in failure.error
+
+
+def test_images_too_large_for_one_file_are_said(contrast: Contrast) -> None:
+    model, prompt = contrast.study.model, factories.make_prompt()
+    renders = [factories.make_ready_render(model=model, prompt=prompt, num_steps=num_steps,
+                                           width=8192, height=8) for num_steps in (8, 50)]
+    pair = Pair.objects.create(contrast=contrast, prompt=prompt, seed=1, candidate=renders[0],
+                               baseline=renders[1])
+    with pytest.raises(StimulusError, match="images of 8192 x 8 make no stimulus"):
+        compose(pair)
+
+
+class NearlyFullStorage(FileSystemStorage):
+    """Takes one stimulus and has no room for another."""
+
+    def save(self, name: str | None, content: Any, max_length: int | None = None) -> str:
+        if stored_files():
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return super().save(name, content, max_length)
+
+
+def test_disk_that_fills_up_between_the_two_files_keeps_neither(
+    contrast: Contrast, settings: Any, tmp_path: Path
+) -> None:
+    pair = make_pair(contrast)
+    shutil.copytree(settings.MEDIA_ROOT, tmp_path, dirs_exist_ok=True,
+                    ignore=shutil.ignore_patterns("stimuli"))
+    settings.MEDIA_ROOT = tmp_path
+    full = {"BACKEND": f"{NearlyFullStorage.__module__}.{NearlyFullStorage.__qualname__}"}
+    settings.STORAGES = {**settings.STORAGES, "default": full}
+    with pytest.raises(OSError, match="No space left"):
+        compose(pair)
+    assert not stored_files()
+    assert not pair.stimuli.exists()
 
 
 def test_missing_file_and_unequal_sizes_are_said(contrast: Contrast) -> None:

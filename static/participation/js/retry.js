@@ -22,6 +22,16 @@ export function isPassing(status) {
   return status === 408 || status === 425 || status === 429 || status >= 500;
 }
 
+/** Whether a refused answer is settled: the server has another, or knows no such trial. */
+export function isSettled(status) {
+  return status === 404 || status === 409;
+}
+
+/** Whether a refused answer may be taken later: 403 is a page too old for its cookie. */
+export function isWorthKeeping(status) {
+  return status === 403;
+}
+
 /**
  * Call `action` until it returns, waiting between the calls with `wait(milliseconds)`. A Refusal
  * ends it. `onInterrupted` is called at each failure, `onRestored` once it works again.

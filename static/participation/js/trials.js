@@ -3,7 +3,7 @@
 
 import { isForStimulus, sideOfKey } from "./keys.js";
 import { Outbox } from "./outbox.js";
-import { Refusal, untilItWorks } from "./retry.js";
+import { Refusal, isSettled, isWorthKeeping, untilItWorks } from "./retry.js";
 import { sizeOfSide } from "./sizing.js";
 import { drawParts, loadStimulus } from "./stimulus.js";
 import { fetchState, postAnswer, waitForConnection } from "./transport.js";
@@ -104,10 +104,11 @@ function takeAnswer(side, inputMethod, timeStamp) {
     input_method: inputMethod,
     shown_at: shown.shownAt,
     image_load_ms: Math.min(shown.loadMs, LONGEST_MS),
-    viewport_width: window.innerWidth,
-    viewport_height: window.innerHeight,
-    device_pixel_ratio: window.devicePixelRatio,
-    displayed_px: shown.width,
+    // A window that reports no size must not cost the answer.
+    viewport_width: window.innerWidth || null,
+    viewport_height: window.innerHeight || null,
+    device_pixel_ratio: window.devicePixelRatio || null,
+    displayed_px: shown.width || null,
     focus_lost: focusLost,
   });
 }
@@ -156,9 +157,11 @@ async function send(address, answer) {
   try {
     state = await persistently(() => postAnswer(address, answer, page.dataset.csrf));
   } catch (error) {
-    // 403: the page is too old for its cookie, so a reload mends it and sends the answer then.
-    // Otherwise the server will never take this answer, and knows better what comes next.
-    if (!(error instanceof Refusal) || error.status === 403) throw error;
+    if (!(error instanceof Refusal) || isWorthKeeping(error.status)) throw error;
+    // What the server will never take must not be sent again by each reload.
+    outbox.clear();
+    // Otherwise the trial would come back in silence, again and again.
+    if (!isSettled(error.status)) throw error;
   }
   outbox.clear();
   return state ?? persistently(() => fetchState(page.dataset.next));

@@ -1,7 +1,9 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 
-import { Refusal, delayBefore, isPassing, untilItWorks } from "../../../static/participation/js/retry.js";
+import {
+  Refusal, delayBefore, isPassing, isSettled, isWorthKeeping, untilItWorks,
+} from "../../../static/participation/js/retry.js";
 
 test("delays double up to ten seconds, never under half", () => {
   assert.deepEqual([1, 2, 3, 4, 5, 6, 9].map((attempt) => delayBefore(attempt, () => 1)),
@@ -12,6 +14,11 @@ test("delays double up to ten seconds, never under half", () => {
 test("busy and broken servers are asked again, refusals are not", () => {
   for (const status of [408, 429, 500, 502, 503]) assert.equal(isPassing(status), true);
   for (const status of [400, 403, 404, 409, 413]) assert.equal(isPassing(status), false);
+});
+
+test("only what is answered or unknown is settled, and only an old page's answer is kept", () => {
+  assert.deepEqual([400, 403, 404, 409, 413].filter(isSettled), [404, 409]);
+  assert.deepEqual([400, 403, 404, 409, 413].filter(isWorthKeeping), [403]);
 });
 
 function failing(times, error = new TypeError("network")) {
