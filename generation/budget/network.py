@@ -18,7 +18,11 @@ class NetworkSize:
 
 
 class CurveNetwork(nn.Module):
-    """Predict M standardised metric curves at K step counts.
+    """Predict M metric curves at K step counts.
+
+    What is predicted of a curve is its final value, and how far each earlier point is from it, all
+    standardised: a plateau is read from those distances, which are small beside the differences
+    between prompts.
 
     The token embeddings are those of the diffusion model's text encoder and stay as they are, so
     that words the training prompts lack keep a meaning.
@@ -42,7 +46,7 @@ class CurveNetwork(nn.Module):
     deviation: Tensor
 
     def forward(self, tokens: Tensor, lengths: Tensor) -> Tensor:
-        """Map token ids (B, T) with true lengths (B,) to standardised curves (B, M, K)."""
+        """Map token ids (B, T) with true lengths (B,) to standardised targets (B, M, K)."""
         embedded = self.dropout(self.embedding(tokens))  # (B, T, E)
         packed = pack_padded_sequence(
             embedded, lengths.cpu(), batch_first=True, enforce_sorted=False
@@ -55,7 +59,15 @@ class CurveNetwork(nn.Module):
 
     def curves(self, tokens: Tensor, lengths: Tensor) -> Tensor:
         """Curves in the metrics' own units, (B, M, K)."""
-        return self(tokens, lengths) * self.deviation + self.mean
+        targets = self(tokens, lengths) * self.deviation + self.mean
+        final = targets[..., -1:]  # (B, M, 1)
+        return torch.cat([targets[..., :-1] + final, final], dim=-1)
+
+
+def curve_targets(curves: Tensor) -> Tensor:
+    """Each point's distance from the final value, and last the final value itself: (B, M, K)."""
+    final = curves[..., -1:]
+    return torch.cat([curves[..., :-1] - final, final], dim=-1)
 
 
 def pad_tokens(ids: list[list[int]]) -> tuple[Tensor, Tensor]:

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from generation.budget.curves import TOLERANCE
 from generation.budget.measuring import MeasuredCurves
-from generation.budget.network import CurveNetwork, NetworkSize, pad_tokens
+from generation.budget.network import CurveNetwork, NetworkSize, curve_targets, pad_tokens
 from generation.budget.prediction import BudgetPredictor, save_predictor
 from generation.budget.tokens import TokenCounter
 
@@ -61,9 +61,9 @@ def train_predictor(
                          for part in (split.train, split.validation))
     with torch.no_grad():
         network.embedding.weight.copy_(embedding / embedding.std())
-        network.mean.copy_(train.values.mean(0))
+        network.mean.copy_(train.targets.mean(0))
         # Constant points (a reference compared with itself) carry nothing to learn.
-        network.deviation.copy_(train.values.std(0).clamp_min(1e-6))
+        network.deviation.copy_(train.targets.std(0).clamp_min(1e-6))
     _fit(network, train, validation=validation, num_epochs=num_epochs, report=report)
     predictor = BudgetPredictor(network, tokens, list(sample.curves), sample.steps, TOLERANCE)
     save_predictor(predictor, out, size=size)
@@ -74,14 +74,14 @@ def train_predictor(
 class _Batch:
     tokens: Tensor   # (N, T)
     lengths: Tensor  # (N,)
-    values: Tensor   # (N, M, K)
+    targets: Tensor  # (N, M, K)
 
 
 def _batch_of(
     curves: dict[str, MeasuredCurves], prompts: list[str], *, tokens: TokenCounter
 ) -> _Batch:
     values = torch.tensor([list(curves[prompt].curves.values()) for prompt in prompts])
-    return _Batch(*pad_tokens(tokens.ids(prompts)), values)
+    return _Batch(*pad_tokens(tokens.ids(prompts)), curve_targets(values))
 
 
 def _fit(
@@ -94,9 +94,9 @@ def _fit(
     best = (float("inf"), network.state_dict())
     for epoch in range(1, num_epochs + 1):
         network.train()
-        for rows in torch.randperm(len(train.values)).split(32):
+        for rows in torch.randperm(len(train.targets)).split(32):
             part = replace(train, tokens=train.tokens[rows], lengths=train.lengths[rows],
-                           values=train.values[rows])
+                           targets=train.targets[rows])
             loss = _loss(network, part)
             optimizer.zero_grad()
             loss.backward()
@@ -114,6 +114,6 @@ def _fit(
 
 
 def _loss(network: CurveNetwork, batch: _Batch) -> Tensor:
-    """Mean squared error of standardised curves; 1 is what the mean curve scores."""
-    target = (batch.values - network.mean) / network.deviation
+    """Mean squared error of standardised targets; 1 is what the mean curve scores."""
+    target = (batch.targets - network.mean) / network.deviation
     return nn.functional.mse_loss(network(batch.tokens, batch.lengths), target)

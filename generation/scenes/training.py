@@ -52,7 +52,7 @@ def train_scenes(
         Scenes, latents and checkpoints; may be deleted afterwards.
     out : Path
         Receives a `StableDiffusionPipeline` folder in float16, with a `clip` folder beside its
-        parts, and `training.json` with the plan, the device and the seconds each part took.
+        parts, and `training.json` with the plan, the device and the seconds of the last run.
     plan : TrainingPlan
         A part with 0 steps is kept as it starts.
     report : callable
@@ -90,7 +90,7 @@ def train_scenes(
     pipeline.to(torch.float16).save_pretrained(out)
     clip.half().save_pretrained(out / "clip")
     record = {"plan": asdict(plan), "device": str(device), "threads": torch.get_num_threads(),
-              "seconds": clock.laps, "torch": torch.__version__}
+              "seconds_of_last_run": clock.laps, "torch": torch.__version__}
     (out / "training.json").write_text(json.dumps(record, indent=1) + "\n")
     report(f"Wrote {out}")
 
