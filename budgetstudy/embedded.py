@@ -11,6 +11,7 @@ import hashlib
 import importlib.util
 import os
 import secrets
+import signal
 import subprocess
 import tempfile
 import time
@@ -85,6 +86,8 @@ def _leave(data_dir: Path, owner: int) -> None:
     """Stop the servers if this process is their last user."""
     if os.getpid() != owner:  # A forked child shares its parent's lock.
         return
+    # A second Ctrl-C must not leave a server half-stopped. This runs at exit, in the main thread.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     with _exclusively(data_dir):
         user = _users.pop(data_dir)
         try:
@@ -97,7 +100,9 @@ def _leave(data_dir: Path, owner: int) -> None:
 def stop_servers(data_dir: Path) -> None:
     """Stop both servers, whoever uses them. Data are safe: PostgreSQL shuts down cleanly."""
     if (data_dir / "postgres" / "postmaster.pid").exists():
-        _postgres(data_dir).stop()
+        server = _postgres(data_dir)
+        server.ensure_postgres_running()  # Reads which process it is.
+        server.stop()
     _stop_redis(data_dir)
 
 
@@ -107,6 +112,8 @@ def _start_postgres(data_dir: Path) -> None:
 
     try:
         server = _postgres(data_dir)
+        server.ensure_pgdata_inited()
+        server.ensure_postgres_running()
     except (subprocess.SubprocessError, AssertionError) as error:
         raise EmbeddedServerError(
             f"PostgreSQL did not start from {data_dir / 'postgres'}: read the file log there, "
@@ -131,10 +138,7 @@ def _postgres(data_dir: Path) -> "PostgresServer":
 
     folder = data_dir / "postgres"
     folder.mkdir(exist_ok=True)
-    server = PostgresServer(folder, cleanup_mode=None)
-    server.ensure_pgdata_inited()
-    server.ensure_postgres_running()
-    return server
+    return PostgresServer(folder, cleanup_mode=None)
 
 
 def _start_redis(data_dir: Path) -> None:

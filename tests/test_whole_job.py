@@ -158,6 +158,6 @@ def test_taken_port_is_said_plainly(data_dir: Path) -> None:
         port = taken.getsockname()[1]
         demo = Demo(data_dir, port)
         assert demo.find(r"(Port \d+ is taken by another program)").startswith(f"Port {port}")
-        demo.stop()
+        demo.process.wait(30)
     assert demo.process.returncode != 0
     assert "Traceback" not in demo.said
