@@ -174,16 +174,25 @@ CELERY_WORKER_PREFETCH_MULTIPLIER = 1
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_TASK_DEFAULT_QUEUE = "default"
 CELERY_TASK_ROUTES = {"generation.tasks.drain_renders": {"queue": "render"}}
-# Each expires when the next is due: without a worker, messages must not pile up.
+
+RENDER_LEASE_SECONDS = _whole("BUDGETSTUDY_RENDER_LEASE_SECONDS", 120)
+RENDER_DRAIN_SECONDS = _whole("BUDGETSTUDY_RENDER_DRAIN_SECONDS", 10)
+RENDER_MAX_ATTEMPTS = _whole("BUDGETSTUDY_RENDER_MAX_ATTEMPTS", 3)
+RENDER_LONGEST_SECONDS = _whole("BUDGETSTUDY_RENDER_LONGEST_SECONDS", 900)  # For one image.
+RENDER_DEVICE = env.str("BUDGETSTUDY_DEVICE", "")  # Empty: a GPU where there is one.
+
+# A message outlives the longest drain, or a lone worker would find each of them expired; and not
+# by much, or they would pile up while there is no worker.
+_BEAT_EXPIRY = {"expires": 6.0 * RENDER_DRAIN_SECONDS}
 CELERY_BEAT_SCHEDULE = {
     "reap-lapsed-leases": {
-        "task": "generation.tasks.reap_renders", "schedule": 15.0, "options": {"expires": 15.0},
+        "task": "generation.tasks.reap_renders", "schedule": 15.0, "options": _BEAT_EXPIRY,
     },
     "compose-stimuli": {
-        "task": "studies.tasks.compose_stimuli", "schedule": 3.0, "options": {"expires": 3.0},
+        "task": "studies.tasks.compose_stimuli", "schedule": 3.0, "options": _BEAT_EXPIRY,
     },
     "resume-preparations": {
-        "task": "studies.tasks.resume_preparations", "schedule": 30.0, "options": {"expires": 30.0},
+        "task": "studies.tasks.resume_preparations", "schedule": 30.0, "options": _BEAT_EXPIRY,
     },
 }
 
@@ -209,11 +218,6 @@ SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = IS_HTTPS
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if IS_HTTPS else None
 SECURE_REDIRECT_EXEMPT = [r"^healthz$", r"^readyz$"]
 
-RENDER_LEASE_SECONDS = _whole("BUDGETSTUDY_RENDER_LEASE_SECONDS", 120)
-RENDER_DRAIN_SECONDS = _whole("BUDGETSTUDY_RENDER_DRAIN_SECONDS", 10)
-RENDER_MAX_ATTEMPTS = _whole("BUDGETSTUDY_RENDER_MAX_ATTEMPTS", 3)
-RENDER_LONGEST_SECONDS = _whole("BUDGETSTUDY_RENDER_LONGEST_SECONDS", 900)  # For one image.
-RENDER_DEVICE = env.str("BUDGETSTUDY_DEVICE", "")  # Empty: a GPU where there is one.
 
 LOGGING = {
     "version": 1,
