@@ -5,7 +5,6 @@ from typing import Any
 from django.db.models import OuterRef
 from django.http import HttpRequest
 
-from studies.desk.counting import counted
 from studies.models import (
     Participant,
     ParticipantState,
@@ -14,6 +13,7 @@ from studies.models import (
     StudyPrompt,
     StudySession,
 )
+from studies.models.counting import counted
 
 SHOWN_STUDIES = 8
 

@@ -16,11 +16,11 @@ from unfold.decorators import display
 from generation.models import DiffusionModel, Predictor
 from generation.models.diffusion_models import EMBEDDED_SOURCE
 from studies.desk import services, views
-from studies.desk.counting import counted
 from studies.desk.forms import ContrastForm, ContrastFormSet, StudyForm
 from studies.desk.imports import PromptList
 from studies.desk.progress import study_progress
 from studies.models import Contrast, Study, StudyPrompt, StudySession
+from studies.models.counting import counted
 
 # A change of these asks for other images.
 IMAGE_FIELDS = {"model", "predictor", "task"}
