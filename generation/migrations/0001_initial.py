@@ -19,7 +19,7 @@ class Migration(migrations.Migration):
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
                 ('public_id', models.UUIDField(default=uuid.uuid4, editable=False, unique=True)),
                 ('name', models.CharField(max_length=100, unique=True)),
-                ('source', models.CharField(help_text='A diffusers pipeline folder on the rendering machine, or a hub id. “embedded” is the model this project ships.', max_length=500)),
+                ('source', models.CharField(help_text='A diffusers pipeline folder that the web server and every worker can read, or a hub id. “embedded” is the model this project ships.', max_length=500)),
                 ('revision', models.CharField(blank=True, help_text='For a hub id: the 40-character commit. Else empty.', max_length=40)),
                 ('reference_steps', models.PositiveSmallIntegerField(default=50, help_text='The full step count, which every image is compared with.')),
                 ('scheduler', models.CharField(choices=[('ddim', 'DDIM'), ('dpmsolver++', 'DPM-Solver++ 2M')], default='ddim', max_length=20)),

@@ -21,8 +21,8 @@ class DiffusionModel(models.Model):
     name = models.CharField(max_length=100, unique=True)
     source = models.CharField(
         max_length=500,
-        help_text="A diffusers pipeline folder on the rendering machine, or a hub id. "
-        f"“{EMBEDDED_SOURCE}” is the model this project ships.",
+        help_text="A diffusers pipeline folder that the web server and every worker can read, "
+        f"or a hub id. “{EMBEDDED_SOURCE}” is the model this project ships.",
     )
     revision = models.CharField(
         max_length=40, blank=True, help_text="For a hub id: the 40-character commit. Else empty."

@@ -3,6 +3,7 @@
 import json
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -47,10 +48,11 @@ def draw_corpus(folder: Path, *, num_scenes: int, seed: int) -> Corpus:
     return Corpus(np.load(images_file, mmap_mode="r"), json.loads(captions_file.read_text()))
 
 
-def corpus_captions(num_scenes: int, *, seed: int) -> set[str]:
+@cache
+def corpus_captions(num_scenes: int, *, seed: int) -> frozenset[str]:
     """What the scenes of `draw_corpus` say, without drawing them."""
-    return {scene.caption() for index, count in enumerate(_chunk_sizes(num_scenes))
-            for scene in _chunk_scenes(count, np.random.default_rng((seed, index)))}
+    return frozenset(scene.caption() for index, count in enumerate(_chunk_sizes(num_scenes))
+                     for scene in _chunk_scenes(count, np.random.default_rng((seed, index))))
 
 
 def _chunk_sizes(num_scenes: int) -> list[int]:
