@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from django.db import connection, transaction
+from django.db.models import F
 
 from generation.models import Budget, DiffusionModel, Predictor, Prompt, Render
 from generation.rendering.budgets import predict_budgets
@@ -17,6 +18,7 @@ from studies.models import Contrast, Pair, Study, StudyPrompt, StudyState, Task
 
 FIRST_SEED = 1000
 RESUME_SECONDS = 30
+MAX_ATTEMPTS = 3
 # Any number that no other advisory lock of this database has.
 _LOCKS = 20261
 
@@ -57,6 +59,7 @@ def _prepare(study_id: int, *, predict: Predict) -> None:
     if study.state != StudyState.PREPARING:
         return
     try:
+        _begin_attempt(study)
         budgets = predict(study.predictor, [row.prompt for row in _prompt_rows(study)])
         _make_pairs(study, budgets)
     except (ValueError, OSError) as error:
@@ -65,7 +68,18 @@ def _prepare(study_id: int, *, predict: Predict) -> None:
         _record_failure(study, f"an unexpected {type(error).__name__} stopped the worker: {error}")
         raise
     finally:
+        Study.objects.filter(pk=study_id).update(preparation_attempts=0)
         notify_renders_changed()
+
+
+def _begin_attempt(study: Study) -> None:
+    """Count this attempt before the work: one that kills its worker is not tried for ever."""
+    if study.preparation_attempts >= MAX_ATTEMPTS:
+        raise ValueError(
+            f"the worker was lost {MAX_ATTEMPTS} times while preparing this study, perhaps for "
+            "want of memory. Look into the worker's log, then prepare the study again."
+        )
+    Study.objects.filter(pk=study.pk).update(preparation_attempts=F("preparation_attempts") + 1)
 
 
 @contextmanager

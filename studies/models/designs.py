@@ -47,6 +47,8 @@ class Study(models.Model):
     )
     # What went wrong while preparing, in the experimenter's words.
     preparation_error = models.TextField(blank=True)
+    # Begun and not ended: each is a worker that died meanwhile, or the one at work.
+    preparation_attempts = models.PositiveSmallIntegerField(default=0, editable=False)
     content_hash = models.CharField(max_length=64, blank=True, editable=False)
     created_at = models.DateTimeField(auto_now_add=True)
     frozen_at = models.DateTimeField(null=True, editable=False)

@@ -198,6 +198,31 @@ def test_an_unexpected_failure_is_shown_and_still_raised() -> None:
     assert study.state == StudyState.DRAFT
 
 
+def test_a_preparation_that_kills_its_worker_each_time_is_given_up_and_may_be_asked_again() -> None:
+    study = make_preparing(4, 9)
+
+    class Killed(BaseException):
+        """Stands for a worker's end."""
+
+    def die(predictor: Predictor, prompts: Sequence[Prompt]) -> dict[int, Budget]:
+        assert seen.get(pk=study.pk).preparation_attempts == attempt
+        raise Killed
+
+    seen = Study.objects.all()
+    for attempt in (1, 2, 3):
+        with pytest.raises(Killed):
+            preparation.prepare_study(study.pk, predict=die)
+        # A worker killed for good would not have cleaned up.
+        seen.filter(pk=study.pk).update(preparation_attempts=attempt)
+    preparation.prepare_study(study.pk, predict=die)
+    study.refresh_from_db()
+    assert study.state == StudyState.DRAFT
+    assert "the worker was lost 3 times" in study.preparation_error
+    services.prepare(study)
+    preparation.prepare_study(study.pk, predict=predicting(4, 9))
+    assert study.contrasts.get().pairs.count() == 2
+
+
 def test_a_list_replaced_while_budgets_are_predicted_is_left_alone() -> None:
     study = make_preparing(4, 9)
     predict = predicting(4, 9)
