@@ -8,13 +8,14 @@ from typing import Any
 import diffusers
 import torch
 import transformers
-from diffusers import DDIMScheduler, DiffusionPipeline, DPMSolverMultistepScheduler
+from diffusers import DiffusionPipeline
 
 from generation.diffusion.folders import (
     PipelineError,
     inspect_pipeline_folder,
     pipeline_class_name,
 )
+from generation.diffusion.schedulers import build_scheduler
 
 
 def choose_device(device: str) -> torch.device:
@@ -69,32 +70,6 @@ def load_pipeline(source: str, revision: str, *, scheduler: str, device: str = "
     pipeline.to(target)
     pipeline.unet.to(memory_format=torch.channels_last)
     return pipeline
-
-
-def build_scheduler(name: str, config: Any) -> Any:
-    """Build a deterministic scheduler of one UNet call a step from a pipeline's own noise schedule.
-
-    Trailing spacing starts every step count at the same timestep, so that the starting noise level
-    does not depend on the step count.
-
-    Raises
-    ------
-    PipelineError
-        If the name is unknown, or the pipeline's own scheduler describes no such noise schedule.
-    """
-    if "num_train_timesteps" not in config or "beta_schedule" not in config:
-        raise PipelineError(
-            f"the pipeline's own scheduler, {config.get('_class_name')}, has no beta schedule: "
-            "expected a diffusion model that predicts noise or velocity"
-        )
-    if name == "ddim":
-        return DDIMScheduler.from_config(config, timestep_spacing="trailing")
-    if name == "dpmsolver++":
-        return DPMSolverMultistepScheduler.from_config(
-            config, timestep_spacing="trailing", algorithm_type="dpmsolver++", solver_order=2,
-            solver_type="midpoint", final_sigmas_type="zero", use_karras_sigmas=False,
-        )
-    raise PipelineError(f"unknown scheduler {name!r}: expected ddim or dpmsolver++")
 
 
 def _folder(source: str, revision: str) -> Path:

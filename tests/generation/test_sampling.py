@@ -12,10 +12,11 @@ import torch
 from diffusers import StableDiffusionPipeline
 
 from generation.diffusion.folders import PipelineError
-from generation.diffusion.pipelines import build_scheduler, choose_device, load_pipeline
+from generation.diffusion.pipelines import choose_device, load_pipeline
 from generation.diffusion.recipes import Recipe
 from generation.diffusion.samples import Sampled, SamplingError
 from generation.diffusion.sampling import draw_noise, sample, sample_all
+from generation.diffusion.schedulers import build_scheduler
 
 
 @pytest.fixture
@@ -59,11 +60,23 @@ def test_guided_step_costs_two_evaluations_and_an_unguided_one(
     assert sample(load(unguided), unguided).unet_evaluations == 3
 
 
-def test_every_step_count_starts_from_the_same_timestep(recipe: Recipe) -> None:
-    pipeline = load(recipe)
-    for num_steps in (1, 5, 50, 129):
+@pytest.mark.parametrize("scheduler", ["ddim", "dpmsolver++"])
+def test_every_step_count_starts_from_the_same_timestep_and_is_kept(
+    recipe: Recipe, scheduler: str
+) -> None:
+    pipeline = load(replace(recipe, scheduler=scheduler))
+    for num_steps in range(1, 130):  # Diffusers makes 62 steps of 61, and 104 of 103.
         pipeline.scheduler.set_timesteps(num_steps)
-        assert pipeline.scheduler.timesteps[0] == 999
+        timesteps = pipeline.scheduler.timesteps
+        assert timesteps[0] == 999
+        assert timesteps[-1] >= 0
+        assert len(timesteps) == num_steps
+
+
+@pytest.mark.parametrize("scheduler", ["ddim", "dpmsolver++"])
+def test_a_step_count_that_rounds_badly_costs_what_it_says(recipe: Recipe, scheduler: str) -> None:
+    recipe = replace(recipe, scheduler=scheduler, num_steps=61, guidance=1.0)
+    assert sample(load(recipe), recipe).unet_evaluations == 61
 
 
 def test_noise_is_the_seeds_own(recipe: Recipe) -> None:
