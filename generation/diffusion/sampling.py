@@ -1,6 +1,5 @@
 """From recipes to images."""
 
-import json
 import logging
 import platform
 import time
@@ -17,6 +16,7 @@ from generation.diffusion.folders import PipelineError
 from generation.diffusion.pipelines import load_pipeline
 from generation.diffusion.recipes import Recipe
 from generation.diffusion.samples import Sampled, SamplingError
+from generation.diffusion.schedulers import describe_scheduler
 
 logger = logging.getLogger(__name__)
 
@@ -93,7 +93,7 @@ def describe(pipeline: Any, *, batch_size: int) -> dict[str, Any]:
         "dtype": str(pipeline.unet.dtype).removeprefix("torch."),
         "batch_size": batch_size,
         "pipeline": type(pipeline).__name__,
-        "scheduler_config": json.loads(pipeline.scheduler.to_json_string()),
+        "scheduler_config": describe_scheduler(pipeline.scheduler),
         "versions": {"torch": torch.__version__, "diffusers": diffusers.__version__,
                      "transformers": transformers.__version__},
     }

@@ -1,5 +1,6 @@
 """The two samplers: deterministic, one UNet call a step, with trailing timestep spacing."""
 
+import json
 from typing import Any
 
 import torch
@@ -60,3 +61,11 @@ def build_scheduler(name: str, config: Any) -> Any:
             solver_type="midpoint", final_sigmas_type="zero", use_karras_sigmas=False,
         )
     raise PipelineError(f"unknown scheduler {name!r}: expected ddim or dpmsolver++")
+
+
+def describe_scheduler(scheduler: Any) -> dict[str, Any]:
+    """Return the configuration as JSON values, under the name of the class that diffusers has."""
+    config: dict[str, Any] = json.loads(scheduler.to_json_string())
+    original = next(kind for kind in type(scheduler).mro()
+                    if kind.__module__.startswith("diffusers."))
+    return config | {"_class_name": original.__name__}

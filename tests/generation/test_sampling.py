@@ -95,7 +95,9 @@ def test_seconds_and_provenance_are_recorded(recipe: Recipe) -> None:
     assert sampled.provenance["device"] == "cpu"
     assert sampled.provenance["dtype"] == "float32"
     assert sampled.provenance["batch_size"] == 1
-    assert sampled.provenance["scheduler_config"]["timestep_spacing"] == "trailing"
+    scheduler = sampled.provenance["scheduler_config"]
+    assert scheduler["_class_name"] == "DDIMScheduler"
+    assert scheduler["timestep_spacing"] == "trailing"
     assert sampled.provenance["versions"]["torch"] == torch.__version__
 
 
