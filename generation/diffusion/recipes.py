@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-SCHEDULERS = ("ddim", "dpmsolver++")
+SCHEDULERS = ("ddim", "dpmsolver++", "own")
 
 
 @dataclass(frozen=True)
@@ -22,7 +22,7 @@ class Recipe:
         Denoising steps, from 1 to the model's reference count.
     scheduler : str
         `ddim` (eta 0) or `dpmsolver++` (2M); always with trailing timestep spacing, so that the
-        starting noise level does not depend on the step count.
+        starting noise level does not depend on the step count. `own`: as the pipeline was saved.
     guidance : float
         Classifier-free guidance scale, at least 0; guidance is off at 1 and below.
     width, height : int

@@ -23,12 +23,17 @@ class Sampled:
         conditional and the unconditional latent of a step count separately, so n steps cost 2n
         evaluations; without guidance n.
     seconds : float
-        Wall time from the prompt to the image, model loading excluded. Lower is better.
+        Wall time from the prompt to the image, model loading excluded; in a batch, this image's
+        share by UNet evaluations. Lower is better.
+    joules : float, optional
+        Energy of the device, shared out like the seconds; None where it cannot be read.
     provenance : dict
-        JSON values: device, dtype, batch size, library versions, scheduler configuration.
+        JSON values: how the costs were measured, device, dtype, batch size, library versions,
+        scheduler configuration.
     """
 
     image: Image.Image
     unet_evaluations: int
     seconds: float
+    joules: float | None = None
     provenance: dict[str, Any] = field(default_factory=dict)

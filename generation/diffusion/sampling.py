@@ -62,7 +62,8 @@ def sample(pipeline: Any, recipe: Recipe) -> Sampled:
         )
         image = _to_image(pipeline, output.images)
         seconds = time.perf_counter() - started
-    return Sampled(image, sum(evaluations), seconds, describe(pipeline, batch_size=1))
+    return Sampled(image, sum(evaluations), seconds,
+                   provenance=describe(pipeline, batch_size=1))
 
 
 def draw_noise(pipeline: Any, recipe: Recipe) -> torch.Tensor:

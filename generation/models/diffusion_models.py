@@ -12,6 +12,7 @@ EMBEDDED_FOLDER = Path(__file__).resolve().parent.parent / "scenes" / "weights"
 class SchedulerName(models.TextChoices):
     DDIM = "ddim", "DDIM"
     DPM_SOLVER = "dpmsolver++", "DPM-Solver++ 2M"
+    OWN = "own", "the pipeline's own"
 
 
 class DiffusionModel(models.Model):
@@ -36,6 +37,9 @@ class DiffusionModel(models.Model):
     guidance = models.FloatField(default=7.5, help_text="Classifier-free guidance; 1 is off.")
     width = models.PositiveSmallIntegerField(default=512, help_text="Pixels.")
     height = models.PositiveSmallIntegerField(default=512, help_text="Pixels.")
+    is_paused = models.BooleanField(
+        default=False, help_text="Workers leave its images alone until it is resumed."
+    )
     created_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:

@@ -15,6 +15,15 @@ class RenderState(models.TextChoices):
     RUNNING = "running", "running"
     READY = "ready", "ready"
     QUARANTINED = "quarantined", "quarantined"
+    CANCELLED = "cancelled", "cancelled"
+
+
+class Priority(models.IntegerChoices):
+    """What a worker renders first; lower goes first."""
+
+    RUNNING_STUDY = 0, "participants are waiting"
+    STUDY = 10, "a study is being prepared"
+    CURVES = 20, "training a predictor"
 
 
 class RenderQuerySet(models.QuerySet["Render"]):
@@ -44,7 +53,13 @@ class Render(models.Model):
     height = models.PositiveSmallIntegerField()
 
     state = models.CharField(max_length=12, choices=RenderState, default=RenderState.PENDING)
+    priority = models.PositiveSmallIntegerField(choices=Priority, default=Priority.STUDY)
     attempts = models.PositiveSmallIntegerField(default=0)
+    # A worker that dies takes a whole batch along, and at most one image in it is to blame. So
+    # such a loss is no attempt; after two of them an image is rendered alone.
+    shared_losses = models.PositiveSmallIntegerField(
+        default=0, help_text="Workers that died while they rendered this among others."
+    )
     error = models.TextField(blank=True)
     # The lease is also a fence: only the holder of this id may write the result.
     lease_id = models.UUIDField(null=True, editable=False)
@@ -55,6 +70,9 @@ class Render(models.Model):
     sha256 = models.CharField(max_length=64, blank=True, help_text="Of the image file.")
     unet_evaluations = models.PositiveIntegerField(null=True, help_text="Exact.")
     seconds = models.FloatField(null=True, help_text="Measured, this image's share of its batch.")
+    joules = models.FloatField(
+        null=True, help_text="Measured, likewise; empty where the device cannot be read."
+    )
     # Device, batch size, library versions, revision: what a reader needs to repeat it.
     provenance = models.JSONField(default=dict, blank=True)
 
@@ -73,6 +91,9 @@ class Render(models.Model):
             ),
             models.CheckConstraint(
                 condition=Q(state__in=RenderState.values), name="generation_render_state_known"
+            ),
+            models.CheckConstraint(
+                condition=Q(priority__in=Priority.values), name="generation_render_priority_known"
             ),
             models.CheckConstraint(
                 condition=Q(scheduler__in=SchedulerName.values),
@@ -99,7 +120,7 @@ class Render(models.Model):
             ),
         ]
         indexes = [
-            models.Index(F("model"), F("attempts"), F("id"),
+            models.Index(F("model"), F("priority"), F("attempts"), F("id"),
                          condition=Q(state=RenderState.PENDING), name="generation_render_pending"),
         ]
 

@@ -35,7 +35,7 @@ def media(settings: Any, tmp_path: Path) -> Path:
 def paint(recipe: Recipe) -> Sampled:
     image = Image.new("RGB", (recipe.width, recipe.height), (recipe.num_steps, 20, 30))
     image.info = {"icc_profile": b"a profile", "exif": b"a camera"}
-    return Sampled(image, 2 * recipe.num_steps, 0.25, {"device": "easel"})
+    return Sampled(image, 2 * recipe.num_steps, 0.25, provenance={"device": "easel"})
 
 
 def paint_all(recipes: Iterable[Recipe]) -> Outcomes:
