@@ -22,7 +22,7 @@ from generation.budget.metrics import (
     laplacian_snr,
     patch_cosine_distance,
 )
-from generation.diffusion.sampling import refuse_long_prompt
+from generation.diffusion.conditioning import refuse_long_prompt
 
 # At least this large a batch keeps two CPU cores busy with the embedded model.
 _BATCH = 32

@@ -122,6 +122,10 @@ class CostMeter:
             reason or "NVML total energy counter of the whole device, shared likewise",
         )
 
+    def forget(self, index: int) -> None:
+        """Drop what an image was charged, if anything: it will not be finished."""
+        self._accounts.pop(index, None)
+
     def _read(self) -> tuple[float, float | None]:
         return self.clock(), None if self.joules is None else self.joules()
 

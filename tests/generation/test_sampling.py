@@ -11,11 +11,13 @@ import pytest
 import torch
 from diffusers import StableDiffusionPipeline
 
+from generation.diffusion.alone import sample
 from generation.diffusion.folders import PipelineError
+from generation.diffusion.noise import draw_noise
 from generation.diffusion.pipelines import choose_device, load_pipeline
 from generation.diffusion.recipes import Recipe
 from generation.diffusion.samples import Sampled, SamplingError
-from generation.diffusion.sampling import draw_noise, sample, sample_all
+from generation.diffusion.sampling import sample_all
 from generation.diffusion.schedulers import build_scheduler
 
 

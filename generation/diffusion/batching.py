@@ -1,0 +1,280 @@
+"""The batched sampler: keeps a `SlotBatch` full, decodes what is finished, survives what fails."""
+
+import gc
+import logging
+from collections import deque
+from collections.abc import Callable, Collection, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import chain, islice
+from typing import Any
+
+import torch
+from diffusers import StableDiffusionPipeline, StableDiffusionXLPipeline
+from torch import Tensor
+
+from generation.diffusion.conditioning import PromptEncoder, refuse_long_prompt
+from generation.diffusion.costs import Cost, CostMeter
+from generation.diffusion.decoding import DECODE_CHUNK, decode, is_image, no_image
+from generation.diffusion.noise import draw_noise
+from generation.diffusion.recipes import Recipe
+from generation.diffusion.samples import SamplingError
+from generation.diffusion.slots import Sitter, SlotBatch
+from generation.diffusion.timetables import Timetable, can_tabulate, tabulate
+
+logger = logging.getLogger(__name__)
+
+# A finished image waits at most so many UNet calls for others to be decoded with.
+_LONGEST_WAIT = 8
+Unwanted = Callable[[Collection[int]], Collection[int]]
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """One image as the model gave it.
+
+    Attributes
+    ----------
+    recipe : Recipe
+    pixels : Tensor, shape (3, height, width)
+        RGB in [0, 1], float32, on the pipeline's device.
+    unet_evaluations : int
+    cost : Cost
+    num_slots : int
+        How many images at most shared a UNet call.
+    """
+
+    recipe: Recipe
+    pixels: Tensor
+    unet_evaluations: int
+    cost: Cost
+    num_slots: int
+
+
+Outcome = tuple[int, Drawn | SamplingError]
+
+
+def want_all(_indexes: Collection[int]) -> Collection[int]:
+    """Drop nothing."""
+    return ()
+
+
+def can_batch(pipeline: Any) -> bool:
+    """Whether the batched sampler does all that this pipeline's own loop would do."""
+    if type(pipeline) not in (StableDiffusionPipeline, StableDiffusionXLPipeline):
+        return False
+    unet = pipeline.unet.config
+    is_xl = isinstance(pipeline, StableDiffusionXLPipeline)
+    return (
+        can_tabulate(pipeline.scheduler)
+        and unet.in_channels == unet.out_channels
+        and unet.time_cond_proj_dim is None
+        and unet.class_embed_type is None
+        and unet.encoder_hid_dim_type is None
+        and unet.addition_embed_type == ("text_time" if is_xl else None)
+    )
+
+
+def sample_batched(
+    pipeline: Any, recipes: Iterable[tuple[int, Recipe]], *, num_slots: int, meter: CostMeter,
+    unwanted: Unwanted = want_all, on_shrink: Callable[[int], None] = lambda num_slots: None,
+) -> Iterator[Outcome]:
+    """Sample recipes of one kind: one size, all guided or none.
+
+    Parameters
+    ----------
+    pipeline : StableDiffusionPipeline or StableDiffusionXLPipeline
+        One that `can_batch` accepts.
+    recipes : iterable of (int, Recipe)
+        Each with an index of its own. The next one is asked for when a slot is free, and begun in
+        the order in which they come: the longest first packs best.
+    num_slots : int
+        How many images at most share a UNet call. Fewer recipes get a smaller batch, of a power of
+        two. The number stays the same during a run, unless memory runs out.
+    meter : CostMeter
+    unwanted : callable
+        Given the indexes in work before each UNet call; those it returns are dropped.
+    on_shrink : callable
+        Told the new number of slots after memory ran out.
+
+    Yields
+    ------
+    tuple of int and (Drawn or SamplingError)
+        In the order in which they are finished.
+    """
+    feed = iter(recipes)
+    while first := list(islice(feed, num_slots)):
+        queue = chain(first, feed)
+        run = _Run(pipeline, num_slots=min(num_slots, _power_of_two(len(first))), meter=meter)
+        failure = None
+        try:
+            yield from run.images(first[0][1], queue, unwanted)
+        except _BatchError as error:
+            failure = error.summary
+        if failure is None:
+            return
+        # Out of the except block, no traceback keeps the batch's tensors alive.
+        lost, tried_slots = run.lost(), run.num_slots
+        del run
+        _free_memory()
+        for index, _ in lost:
+            meter.forget(index)  # An image costs what its own making took.
+        feed = queue
+        if failure.is_memory and tried_slots > 1:
+            num_slots = tried_slots // 2
+            on_shrink(num_slots)
+            feed = chain(lost, queue)
+        elif len(lost) == 1:
+            yield lost[0][0], _explained(failure, lost[0][1])
+        else:  # One of them may be to blame, and the others need not suffer for it.
+            for one in lost:
+                yield from sample_batched(pipeline, [one], num_slots=1, meter=meter,
+                                          unwanted=unwanted)
+
+
+@dataclass(frozen=True)
+class _Failure:
+    message: str
+    is_memory: bool
+
+
+class _BatchError(Exception):
+    """A call for the whole batch failed."""
+
+    def __init__(self, summary: _Failure) -> None:
+        super().__init__(summary.message)
+        self.summary = summary
+
+
+@contextmanager
+def _failing_as_a_batch() -> Iterator[None]:
+    """Tell failures of the device and the model from those of whoever feeds the sampler."""
+    try:
+        yield
+    except SamplingError:
+        raise
+    except torch.OutOfMemoryError as error:
+        raise _BatchError(_Failure(str(error), is_memory=True)) from None
+    except Exception as error:  # A model may raise anything.
+        logger.warning("A batch failed.", exc_info=True)
+        raise _BatchError(_Failure(f"{type(error).__name__}: {error}", is_memory=False)) from None
+
+
+class _Run:
+    """One batch, from the first image that is seated to the last that is decoded."""
+
+    def __init__(self, pipeline: Any, *, num_slots: int, meter: CostMeter) -> None:
+        self.num_slots = num_slots
+        self._pipeline = pipeline
+        self._meter = meter
+        self._encoder = PromptEncoder(pipeline)
+        self._tables: dict[int, Timetable] = {}
+        self._in_work: dict[int, Recipe] = {}
+        self._finished: deque[tuple[int, Tensor]] = deque()
+        self._calls_waited = 0
+
+    def lost(self) -> list[tuple[int, Recipe]]:
+        """What was in work when the batch failed."""
+        return list(self._in_work.items())
+
+    def images(
+        self, kind: Recipe, recipes: Iterator[tuple[int, Recipe]], unwanted: Unwanted
+    ) -> Iterator[Outcome]:
+        """Work until `recipes` end; `kind` is one of them."""
+        self._meter.resume()
+        with _failing_as_a_batch():
+            batch = self._empty_batch(kind)
+        while True:
+            yield from self._fill(batch, recipes)
+            if not batch.indexes():
+                break
+            self._drop(batch, unwanted(batch.indexes()))
+            with _failing_as_a_batch():
+                self._advance(batch)
+            if self._is_time_to_decode():
+                yield from self._decode_some(batch)
+        while self._finished:
+            yield from self._decode_some(batch)
+
+    def _empty_batch(self, kind: Recipe) -> SlotBatch:
+        return SlotBatch(
+            self._pipeline.unet, num_slots=self.num_slots,
+            unconditional=self._encoder.unconditional() if kind.guidance > 1 else None,
+            size_ids=self._encoder.size_ids(width=kind.width, height=kind.height),
+        )
+
+    def _fill(self, batch: SlotBatch, recipes: Iterator[tuple[int, Recipe]]) -> Iterator[Outcome]:
+        while batch.has_room():
+            found = next(recipes, None)
+            if found is None:
+                return
+            index, recipe = found
+            self._in_work[index] = recipe
+            try:
+                with _failing_as_a_batch():
+                    batch.seat(self._sitter(index, recipe))
+            except SamplingError as error:
+                del self._in_work[index]
+                yield index, error
+
+    def _sitter(self, index: int, recipe: Recipe) -> Sitter:
+        refuse_long_prompt(self._pipeline, recipe.prompt)
+        if recipe.num_steps not in self._tables:
+            self._tables[recipe.num_steps] = tabulate(self._pipeline.scheduler, recipe.num_steps)
+        return Sitter(
+            index, self._tables[recipe.num_steps], recipe.guidance,
+            self._encoder.encode(recipe.prompt), draw_noise(self._pipeline, recipe),
+        )
+
+    def _drop(self, batch: SlotBatch, indexes: Collection[int]) -> None:
+        batch.drop(indexes)
+        for index in indexes:
+            self._in_work.pop(index, None)
+            self._meter.forget(index)
+
+    def _advance(self, batch: SlotBatch) -> None:
+        seated = batch.indexes()
+        self._finished.extend(batch.advance())
+        if self._pipeline.device.type == "cuda":
+            torch.cuda.synchronize()  # Or the clock would measure the launches alone.
+        self._meter.share(seated)
+
+    def _is_time_to_decode(self) -> bool:
+        if not self._finished:
+            return False
+        self._calls_waited += 1
+        return len(self._finished) >= DECODE_CHUNK or self._calls_waited >= _LONGEST_WAIT
+
+    def _decode_some(self, batch: SlotBatch) -> Iterator[Outcome]:
+        self._calls_waited = 0
+        part = [self._finished.popleft() for _ in range(min(DECODE_CHUNK, len(self._finished)))]
+        indexes = [index for index, _ in part]
+        with _failing_as_a_batch():
+            images = decode(self._pipeline, [latent for _, latent in part])
+        self._meter.share(indexes)
+        for index, pixels in zip(indexes, images, strict=True):
+            recipe = self._in_work.pop(index)
+            drawn = Drawn(recipe, pixels, recipe.num_steps * batch.evaluations_per_step,
+                          self._meter.take(index), self.num_slots)
+            yield index, drawn if is_image(pixels) else no_image(self._pipeline)
+        self._meter.resume()
+
+
+def _power_of_two(count: int) -> int:
+    """The smallest power of two that is at least `count`."""
+    return 1 << (count - 1).bit_length()
+
+
+def _explained(failure: _Failure, recipe: Recipe) -> SamplingError:
+    if not failure.is_memory:
+        return SamplingError(failure.message)
+    return SamplingError(
+        f"the device's memory is too small for even one image of {recipe.width} x {recipe.height} "
+        "pixels: render smaller images, choose a smaller model, or use a device with more memory"
+    )
+
+
+def _free_memory() -> None:
+    gc.collect()
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()

@@ -1,0 +1,77 @@
+"""What the UNet is told of a prompt, encoded once for each prompt and never cut."""
+
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+import torch
+from diffusers import StableDiffusionXLPipeline
+from torch import Tensor
+
+from generation.diffusion.samples import SamplingError
+
+# Of SDXL one is about 0.3 MB; prompts of one study come back with each of their step counts.
+_KEPT_PROMPTS = 512
+
+
+@dataclass(frozen=True)
+class Conditioning:
+    """One prompt's conditioning.
+
+    Attributes
+    ----------
+    context : Tensor, shape (T, E)
+        For the UNet's cross attention.
+    pooled : Tensor of shape (P,), optional
+        SDXL's second text encoder's summary.
+    """
+
+    context: Tensor
+    pooled: Tensor | None
+
+
+class PromptEncoder:
+    """Encodes prompts one at a time, so that an embedding never depends on its neighbours."""
+
+    def __init__(self, pipeline: Any) -> None:
+        self._pipeline = pipeline
+        self._is_xl = isinstance(pipeline, StableDiffusionXLPipeline)
+        self.encode = lru_cache(maxsize=_KEPT_PROMPTS)(self._encode)
+
+    @torch.inference_mode()
+    def unconditional(self) -> Conditioning:
+        """What classifier-free guidance leads away from, as the pipeline itself makes it."""
+        encoded = self._pipeline.encode_prompt(
+            "", device=self._pipeline.device, num_images_per_prompt=1,
+            do_classifier_free_guidance=True,
+        )
+        return Conditioning(encoded[1][0], encoded[3][0] if self._is_xl else None)
+
+    @torch.inference_mode()
+    def _encode(self, prompt: str) -> Conditioning:
+        encoded = self._pipeline.encode_prompt(
+            prompt, device=self._pipeline.device, num_images_per_prompt=1,
+            do_classifier_free_guidance=False,
+        )
+        return Conditioning(encoded[0][0], encoded[2][0] if self._is_xl else None)
+
+    def size_ids(self, *, width: int, height: int) -> Tensor | None:
+        """SDXL's original size, crop and target size, (6,) in pixels; None for other pipelines."""
+        if not self._is_xl:
+            return None
+        ids = [height, width, 0, 0, height, width]
+        return torch.tensor(ids, device=self._pipeline.device, dtype=self._pipeline.unet.dtype)
+
+
+def refuse_long_prompt(pipeline: Any, prompt: str) -> None:
+    """Raise `SamplingError`, a `ValueError`, for what the pipeline would cut silently."""
+    for name in ("tokenizer", "tokenizer_2"):
+        tokenizer = getattr(pipeline, name, None)
+        if tokenizer is None:
+            continue
+        num_tokens = len(tokenizer(prompt).input_ids)
+        if num_tokens > tokenizer.model_max_length:
+            raise SamplingError(
+                f"the prompt has {num_tokens} tokens, and the model reads at most "
+                f"{tokenizer.model_max_length}: shorten it"
+            )

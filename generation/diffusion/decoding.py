@@ -1,0 +1,70 @@
+"""From latents to pixels."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from diffusers import StableDiffusionXLPipeline
+from PIL import Image
+from torch import Tensor
+
+from generation.diffusion.samples import SamplingError
+
+# Larger chunks gain nothing, and need memory when the UNet has taken most of it.
+DECODE_CHUNK = 4
+
+
+@torch.inference_mode()
+def decode(pipeline: Any, latents: Sequence[Tensor]) -> Tensor:
+    """Decode 1 to `DECODE_CHUNK` latents as the pipeline itself would.
+
+    The chunk is filled up to its full size, so that an image's last bits do not depend on how many
+    others were finished beside it.
+
+    Parameters
+    ----------
+    pipeline : StableDiffusionPipeline or StableDiffusionXLPipeline
+    latents : sequence of Tensor, shape (1, C, h, w) each
+
+    Returns
+    -------
+    Tensor, shape (N, 3, height, width)
+        RGB in [0, 1], float32.
+    """
+    if not 1 <= len(latents) <= DECODE_CHUNK:
+        raise ValueError(f"expected 1 to {DECODE_CHUNK} latents, got {len(latents)}")
+    filler = [torch.zeros_like(latents[0])] * (DECODE_CHUNK - len(latents))
+    chunk = torch.cat([*latents, *filler])  # (DECODE_CHUNK, C, h, w)
+    vae = pipeline.vae
+    if isinstance(pipeline, StableDiffusionXLPipeline):
+        chunk = _unscaled_xl(vae, chunk)
+    else:
+        chunk = chunk / vae.config.scaling_factor
+    pixels = vae.decode(chunk.to(vae.dtype), return_dict=False)[0]  # (DECODE_CHUNK, 3, H, W)
+    return (pixels[:len(latents)].float() / 2 + 0.5).clamp(0, 1)
+
+
+def _unscaled_xl(vae: Any, latents: Tensor) -> Tensor:
+    mean, deviation = (vae.config.get(name) for name in ("latents_mean", "latents_std"))
+    if mean is None or deviation is None:
+        return latents / vae.config.scaling_factor
+    mean, deviation = (latents.new_tensor(values)[:, None, None] for values in (mean, deviation))
+    return latents * deviation / vae.config.scaling_factor + mean
+
+
+def is_image(pixels: Tensor) -> bool:
+    """Whether every value is a number; one that is not would be shown as black."""
+    return bool(torch.isfinite(pixels).all())
+
+
+def no_image(pipeline: Any) -> SamplingError:
+    return SamplingError(
+        f"the model gave values that are not numbers in {pipeline.unet.dtype}; such an image would "
+        "be black"
+    )
+
+
+def to_image(pixels: Tensor) -> Image.Image:
+    """Turn pixels (3, height, width) in [0, 1] into 8 bits a channel."""
+    array = (pixels.permute(1, 2, 0) * 255).round().to(torch.uint8).cpu().numpy()
+    return Image.fromarray(array)

@@ -1,0 +1,33 @@
+"""What a reader needs, beside the recipe, to repeat an image."""
+
+import platform
+from typing import Any
+
+import diffusers
+import torch
+import transformers
+
+from generation.diffusion.schedulers import describe_scheduler
+
+
+def describe(pipeline: Any, *, batch_size: int) -> dict[str, Any]:
+    """Describe a pipeline and its machine in JSON values.
+
+    Parameters
+    ----------
+    pipeline : DiffusionPipeline
+    batch_size : int
+        How many images at most shared a call.
+    """
+    device = pipeline.device
+    return {
+        "device": device.type,
+        "device_name": (torch.cuda.get_device_name(device) if device.type == "cuda"
+                        else platform.processor() or platform.machine()),
+        "dtype": str(pipeline.unet.dtype).removeprefix("torch."),
+        "batch_size": batch_size,
+        "pipeline": type(pipeline).__name__,
+        "scheduler_config": describe_scheduler(pipeline.scheduler),
+        "versions": {"torch": torch.__version__, "diffusers": diffusers.__version__,
+                     "transformers": transformers.__version__},
+    }
