@@ -1,15 +1,16 @@
 """Measure metric curves: render prompts at every step count of a grid, score against the full one.
 
-Rows are appended to a JSON-lines file as they are measured, so an interrupted run resumes.
+Every image of every curve goes through one batched sampler, whatever its step count, and is scored
+from its pixels before anything is encoded. Rows are appended to a JSON-lines file as they are
+measured, so an interrupted run resumes.
 """
 
 import json
 import time
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-import torch
 from diffusers import StableDiffusionPipeline
 from torch import Tensor
 
@@ -17,15 +18,17 @@ from generation.budget.encoders import ImageEncoder
 from generation.budget.metrics import (
     ICLIP,
     LSNR,
+    METRICS,
     PATCH_COSINE,
     image_similarity,
     laplacian_snr,
     patch_cosine_distance,
 )
 from generation.diffusion.conditioning import refuse_long_prompt
+from generation.diffusion.recipes import Recipe
+from generation.diffusion.sampling import draw_numbered
 
-# At least this large a batch keeps two CPU cores busy with the embedded model.
-_BATCH = 32
+_REPORT_SECONDS = 10.0
 
 
 @dataclass(frozen=True)
@@ -75,16 +78,12 @@ def measure_curves(
     known = {(row.prompt, row.seed) for row in found}
     wanted = [(prompt, seed) for seed in seeds for prompt in prompts
               if (prompt, seed) not in known]
-    started = time.monotonic()
-    for start in range(0, len(wanted), _BATCH):
-        batch = wanted[start:start + _BATCH]
-        rows = _measure_batch(pipeline, encoder, batch=batch, steps=steps, guidance=guidance)
+    progress = _Progress(len(wanted), report)
+    for row in _measured(pipeline, encoder, wanted=wanted, steps=steps, guidance=guidance,
+                         progress=progress):
         with out.open("a") as file:
-            file.writelines(json.dumps(asdict(row)) + "\n" for row in rows)
-        found += rows
-        done = start + len(batch)
-        seconds_left = (time.monotonic() - started) / done * (len(wanted) - done)
-        report(f"{done} of {len(wanted)} curves, {seconds_left / 60:.0f} min left")
+            file.write(json.dumps(asdict(row)) + "\n")
+        found.append(row)
     return found
 
 
@@ -113,40 +112,79 @@ def _average(rows: list[MeasuredCurves]) -> MeasuredCurves:
     return MeasuredCurves(rows[0].prompt, -1, rows[0].steps, curves)
 
 
-@torch.inference_mode()
-def _measure_batch(
-    pipeline: StableDiffusionPipeline, encoder: ImageEncoder, *, batch: list[tuple[str, int]],
-    steps: Sequence[int], guidance: float,
-) -> list[MeasuredCurves]:
-    scores: dict[int, dict[str, Tensor]] = {}
-    reference: tuple[Tensor, Tensor] | None = None
-    for num_steps in sorted(steps, reverse=True):  # The reference first.
-        images = _render(pipeline, batch, num_steps=num_steps, guidance=guidance)
-        embeddings, patches = encoder.encode(images)
-        reference = reference or (embeddings, patches)
-        scores[num_steps] = {
-            LSNR: laplacian_snr(images),
-            PATCH_COSINE: patch_cosine_distance(patches, reference[1]),
-            ICLIP: image_similarity(embeddings, reference[0]),
+@dataclass
+class _Curve:
+    """What is known of a curve that is being measured, by step count."""
+
+    lsnr: dict[int, float] = field(default_factory=dict)
+    embeddings: dict[int, Tensor] = field(default_factory=dict)  # (1, D) each
+    patches: dict[int, Tensor] = field(default_factory=dict)     # (1, P, C) each
+
+    def add(self, num_steps: int, pixels: Tensor, encoder: ImageEncoder) -> None:
+        """Take in one image (3, H, W) in [0, 1]; each is embedded once, the reference too."""
+        image = pixels[None]
+        self.lsnr[num_steps] = laplacian_snr(image).item()
+        self.embeddings[num_steps], self.patches[num_steps] = encoder.encode(image)
+
+    def scores(self, steps: Sequence[int]) -> dict[str, list[float]]:
+        reference = steps[-1]
+        values = {
+            LSNR: [self.lsnr[n] for n in steps],
+            PATCH_COSINE: [patch_cosine_distance(self.patches[n], self.patches[reference]).item()
+                           for n in steps],
+            ICLIP: [image_similarity(self.embeddings[n], self.embeddings[reference]).item()
+                    for n in steps],
         }
-    return [
-        MeasuredCurves(prompt, seed, list(steps), {
-            metric: [round(scores[n][metric][index].item(), 5) for n in steps]
-            for metric in (LSNR, PATCH_COSINE, ICLIP)
-        })
-        for index, (prompt, seed) in enumerate(batch)
-    ]
+        return {metric: [round(value, 5) for value in values[metric]] for metric in METRICS}
 
 
-def _render(
-    pipeline: StableDiffusionPipeline, batch: list[tuple[str, int]], *, num_steps: int,
-    guidance: float,
-) -> Tensor:
-    """Images (N, 3, H, W) in [0, 1], each from its own seed's noise."""
-    return pipeline(
-        [prompt for prompt, _ in batch],
-        num_inference_steps=num_steps,
-        guidance_scale=guidance,
-        generator=[torch.Generator().manual_seed(seed) for _, seed in batch],
-        output_type="pt",
-    ).images
+def _measured(
+    pipeline: StableDiffusionPipeline, encoder: ImageEncoder, *, wanted: list[tuple[str, int]],
+    steps: Sequence[int], guidance: float, progress: "_Progress",
+) -> Iterator[MeasuredCurves]:
+    """Yield the curves of prompts and seeds as they are finished."""
+    height, width = _own_size(pipeline)
+    places = [(pair, num_steps) for pair in range(len(wanted))
+              for num_steps in sorted(steps, reverse=True)]
+    recipes = (
+        (index, Recipe("", "", prompt=wanted[pair][0], seed=wanted[pair][1], num_steps=num_steps,
+                       scheduler="own", guidance=guidance, width=width, height=height))
+        for index, (pair, num_steps) in enumerate(places)
+    )
+    open_curves: dict[int, _Curve] = {}
+    for index, pixels in draw_numbered(pipeline, recipes):
+        pair, num_steps = places[index]
+        curve = open_curves.setdefault(pair, _Curve())
+        curve.add(num_steps, pixels, encoder)
+        progress.count(num_steps / sum(steps))
+        if len(curve.lsnr) == len(steps):
+            del open_curves[pair]
+            yield MeasuredCurves(*wanted[pair], list(steps), curve.scores(steps))
+
+
+def _own_size(pipeline: StableDiffusionPipeline) -> tuple[int, int]:
+    """Height and width in pixels that the model was trained for."""
+    sample_size = pipeline.unet.config.sample_size
+    height, width = (sample_size, sample_size) if isinstance(sample_size, int) else sample_size
+    return height * pipeline.vae_scale_factor, width * pipeline.vae_scale_factor
+
+
+class _Progress:
+    """Says now and then how many curves are measured and how long the rest will take."""
+
+    def __init__(self, total: int, report: Callable[[str], None]) -> None:
+        self._total = total
+        self._report = report
+        self._done = 0.0
+        self._started = self._said = time.monotonic()
+
+    def count(self, share: float) -> None:
+        """Add a share of a curve: its steps among all steps of the grid."""
+        self._done += share
+        now = time.monotonic()
+        is_last = self._done > self._total - 1e-6
+        if is_last or now - self._said > _REPORT_SECONDS:
+            self._said = now
+            seconds_left = (now - self._started) / self._done * (self._total - self._done)
+            self._report(f"{self._done:.0f} of {self._total} curves, "
+                         f"{seconds_left / 60:.0f} min left")

@@ -5,6 +5,8 @@ from collections.abc import Iterable, Iterator
 from itertools import groupby
 from typing import Any
 
+from torch import Tensor
+
 from generation.diffusion.alone import sample
 from generation.diffusion.batch_sizes import remember_slots, slots_for
 from generation.diffusion.batching import Drawn, Unwanted, can_batch, sample_batched, want_all
@@ -64,6 +66,44 @@ def sample_all(
             yield from _sample_one_by_one(pipeline, _joined(first, group), unwanted=unwanted)
 
 
+def draw_numbered(
+    pipeline: Any, recipes: Iterable[tuple[int, Recipe]], *, num_slots: int | None = None
+) -> Iterator[tuple[int, Tensor]]:
+    """Draw recipes of one kind on a loaded pipeline, as pixels for whoever measures them.
+
+    Yields
+    ------
+    tuple of int and Tensor, shape (3, height, width)
+        A recipe's index and its RGB values in [0, 1], float32, on the pipeline's device.
+
+    Raises
+    ------
+    SamplingError
+        If an image cannot be made: what is measured needs all of them.
+    """
+    numbered = iter(recipes)
+    first = next(numbered, None)
+    if first is None:
+        return
+    chosen = num_slots or _slots(pipeline, first[1])
+    outcomes = sample_batched(pipeline, _joined(first, numbered), num_slots=chosen,
+                              meter=CostMeter())
+    for index, outcome in outcomes:
+        if isinstance(outcome, SamplingError):
+            raise outcome
+        yield index, outcome.pixels
+
+
+def _slots(pipeline: Any, kind: Recipe) -> int:
+    return slots_for(pipeline.device, _memory_key(pipeline, kind),
+                     pixels=kind.width * kind.height)
+
+
+def _memory_key(pipeline: Any, kind: Recipe) -> tuple[object, ...]:
+    """Model, resolution, guidance and dtype: what the memory of a slot depends on."""
+    return *_kind(kind), pipeline.unet.dtype
+
+
 def _kind(recipe: Recipe) -> tuple[object, ...]:
     """What images of one batch have in common."""
     return (recipe.source, recipe.revision, recipe.scheduler, recipe.width, recipe.height,
@@ -78,12 +118,11 @@ def _joined(first: tuple[int, Recipe], rest: Numbered) -> Numbered:
 def _sample_batched(
     pipeline: Any, recipes: Numbered, *, kind: Recipe, num_slots: int | None, unwanted: Unwanted
 ) -> Iterator[Outcome]:
-    key = (*_kind(kind), pipeline.unet.dtype)
-    chosen = num_slots or slots_for(pipeline.device, key, pixels=kind.width * kind.height)
+    chosen = num_slots or _slots(pipeline, kind)
     meter = CostMeter(joules=find_energy_counter(pipeline.device), device=pipeline.device.type)
     outcomes = sample_batched(
         pipeline, recipes, num_slots=chosen, meter=meter, unwanted=unwanted,
-        on_shrink=lambda smaller: remember_slots(key, smaller),
+        on_shrink=lambda smaller: remember_slots(_memory_key(pipeline, kind), smaller),
     )
     for index, outcome in outcomes:
         yield index, _sampled(pipeline, outcome) if isinstance(outcome, Drawn) else outcome

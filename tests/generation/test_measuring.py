@@ -3,6 +3,7 @@ from pathlib import Path
 import pytest
 import torch
 from diffusers import StableDiffusionPipeline
+from django.core.management import CommandError, call_command
 
 from generation.budget.encoders import ImageEncoder
 from generation.budget.folders import open_model
@@ -79,3 +80,28 @@ def test_images_of_another_size_are_resized_for_the_encoder(pipeline_folder: Pat
     encoder = ImageEncoder.from_folder(pipeline_folder / "clip")
     embeddings, patches = encoder.encode(torch.rand(2, 3, 64, 96))
     assert (embeddings.shape, patches.shape) == ((2, 128), (2, 64, 128))
+
+
+def test_dense_grid_measures_every_count_and_embeds_each_image_once(
+    model: tuple[StableDiffusionPipeline, ImageEncoder], tmp_path: Path
+) -> None:
+    embedded = []
+    hook = model[1].vision.register_forward_pre_hook(lambda *_: embedded.append(1))
+    try:
+        rows, _ = measure(model, tmp_path / "curves.jsonl", steps=[1, 2, 3, 4, 5])
+    finally:
+        hook.remove()
+    assert [len(row.curves["i-clip"]) for row in rows] == [5, 5]
+    assert len(embedded) == 2 * 5
+
+
+@pytest.mark.parametrize(("steps", "message"), [
+    ("1,two", "whole numbers"), ("2,3", "rise from 1"), ("1,3,2,4", "rise from 1"),
+    ("1,2", "reference count, 4"), ("1,4,4", "rise from 1"),
+])
+def test_impossible_step_grids_are_refused_by_the_command(
+    tmp_path: Path, steps: str, message: str
+) -> None:
+    with pytest.raises(CommandError, match=message):
+        call_command("measure_curves", tmp_path / "curves.jsonl", steps=steps, reference_steps=4)
+    assert not (tmp_path / "curves.jsonl").exists()

@@ -22,6 +22,9 @@ class Command(BaseCommand):
         parser.add_argument("--first-seed", type=int, default=0,
                             help="so that two processes can share the seeds")
         parser.add_argument("--reference-steps", type=int, default=40)
+        parser.add_argument("--steps", default="",
+                            help="the step counts to measure, as 1,2,5,40, or “dense” for every "
+                                 "one; 12 of them, denser where curves bend, when omitted")
         parser.add_argument("--guidance", type=float, default=3.0)
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -32,18 +35,35 @@ class Command(BaseCommand):
             raise CommandError("--reference-steps must lie between 2 and 1000")
         prompts = _prompts(options["prompts_file"], options["prompts"], skip=options["skip"])
         try:
+            steps = _steps(options["steps"], options["reference_steps"])
             pipeline, encoder = open_model(options["model"])
             measure_curves(
                 pipeline, encoder,
                 prompts=prompts,
                 seeds=range(options["first_seed"], options["first_seed"] + options["seeds"]),
-                steps=step_grid(options["reference_steps"]),
+                steps=steps,
                 guidance=options["guidance"],
                 out=options["out"],
                 report=self.stdout.write,
             )
         except ValueError as error:
             raise CommandError(str(error)) from error
+
+
+def _steps(text: str, reference_steps: int) -> list[int]:
+    """Read the step grid; raise ValueError unless it rises from 1 to the reference count."""
+    if not text:
+        return step_grid(reference_steps)
+    if text == "dense":
+        return list(range(1, reference_steps + 1))
+    try:
+        steps = [int(part) for part in text.split(",")]
+    except ValueError:
+        raise ValueError(f"--steps must be whole numbers with commas, got {text!r}") from None
+    if steps != sorted(set(steps)) or steps[0] != 1 or steps[-1] != reference_steps:
+        raise ValueError(f"--steps must rise from 1 to the reference count, {reference_steps}, "
+                         f"got {text}")
+    return steps
 
 
 def _prompts(path: Path | None, count: int, *, skip: int) -> list[str]:
