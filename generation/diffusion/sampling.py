@@ -85,7 +85,7 @@ def draw_numbered(
     first = next(numbered, None)
     if first is None:
         return
-    chosen = num_slots or _slots(pipeline, first[1])
+    chosen = num_slots or choose_slots(pipeline, first[1])
     outcomes = sample_batched(pipeline, _joined(first, numbered), num_slots=chosen,
                               meter=CostMeter())
     for index, outcome in outcomes:
@@ -94,7 +94,7 @@ def draw_numbered(
         yield index, outcome.pixels
 
 
-def _slots(pipeline: Any, kind: Recipe) -> int:
+def choose_slots(pipeline: Any, kind: Recipe) -> int:
     return slots_for(pipeline.device, _memory_key(pipeline, kind),
                      pixels=kind.width * kind.height)
 
@@ -118,7 +118,7 @@ def _joined(first: tuple[int, Recipe], rest: Numbered) -> Numbered:
 def _sample_batched(
     pipeline: Any, recipes: Numbered, *, kind: Recipe, num_slots: int | None, unwanted: Unwanted
 ) -> Iterator[Outcome]:
-    chosen = num_slots or _slots(pipeline, kind)
+    chosen = num_slots or choose_slots(pipeline, kind)
     meter = CostMeter(joules=find_energy_counter(pipeline.device), device=pipeline.device.type)
     outcomes = sample_batched(
         pipeline, recipes, num_slots=chosen, meter=meter, unwanted=unwanted,
