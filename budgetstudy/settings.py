@@ -173,7 +173,9 @@ CELERY_ACCEPT_CONTENT = ["json"]
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_TASK_DEFAULT_QUEUE = "default"
-CELERY_TASK_ROUTES = {"generation.tasks.drain_renders": {"queue": "render"}}
+CELERY_TASK_ROUTES = {
+    f"generation.tasks.{name}": {"queue": "render"} for name in ("drain_renders", "measure_latency")
+}
 
 RENDER_LEASE_SECONDS = _whole("BUDGETSTUDY_RENDER_LEASE_SECONDS", 120)
 RENDER_DRAIN_SECONDS = _whole("BUDGETSTUDY_RENDER_DRAIN_SECONDS", 10)

@@ -18,6 +18,7 @@ from django.utils.text import Truncator
 from unfold.admin import ModelAdmin, TabularInline
 from unfold.decorators import display
 
+from generation.latency_admin import LatencyInline, latency_state, measure_latency
 from generation.models import Budget, DiffusionModel, Predictor, Prompt, Render, RenderState
 from generation.rendering.inspection import inspect_model_source, inspect_predictor_folder
 from generation.rendering.services import retry_quarantined
@@ -94,6 +95,7 @@ class DiffusionModelAdmin(ModelAdmin):
     list_display = ("name", "source", "scheduler", "reference_steps", "guidance", "size",
                     "ready_renders", "waiting_renders", "quarantined_renders")
     search_fields = ("name", "source")
+    actions = (measure_latency,)
     # What images were made with stays what it was; another setting is another model.
     sampling_fields = ("source", "revision", "scheduler", "reference_steps", "guidance", "width",
                        "height")
@@ -110,7 +112,22 @@ class DiffusionModelAdmin(ModelAdmin):
     def get_readonly_fields(
         self, request: HttpRequest, obj: DiffusionModel | None = None
     ) -> tuple[str, ...]:
-        return self.sampling_fields if obj is not None and obj.renders.exists() else ()
+        if obj is None:
+            return ()
+        fixed = self.sampling_fields if obj.renders.exists() else ()
+        return (*fixed, "latency")
+
+    def get_inlines(
+        self, request: HttpRequest, obj: DiffusionModel | None
+    ) -> tuple[type[LatencyInline], ...]:
+        # It is only read: a measurement that ends while the page is open must not refuse its form.
+        if request.method == "POST" or obj is None or not obj.latencies.exists():
+            return ()
+        return (LatencyInline,)
+
+    @display(description="Latency")
+    def latency(self, model: DiffusionModel) -> str:
+        return latency_state(model)
 
     @display(description="Size")
     def size(self, model: DiffusionModel) -> str:
@@ -210,7 +227,7 @@ class RenderAdmin(RecordAdmin):
         (None, {"fields": ("picture", "state", "error", "attempts")}),
         ("Recipe", {"fields": ("model", "prompt", "seed", "num_steps", "scheduler", "guidance",
                                "width", "height")}),
-        ("Cost", {"fields": ("unet_evaluations", "seconds")}),
+        ("Cost", {"fields": ("unet_evaluations", "seconds", "joules")}),
         ("Provenance", {"fields": ("sha256", "provenance", "lease_holder", "public_id",
                                    "created_at", "started_at", "finished_at")}),
     )

@@ -10,9 +10,14 @@ from django.conf import settings
 from generation.diffusion.recipes import Recipe
 from generation.diffusion.samples import Sampled, SamplingError
 from generation.models import DiffusionModel, Render
-from generation.rendering import draining, leases
+from generation.rendering import draining, latencies, leases
 from generation.rendering.notices import notify_renders_changed
-from generation.rendering.queueing import drain_has_begun, queue_drain
+from generation.rendering.queueing import (
+    drain_has_begun,
+    latency_has_begun,
+    queue_drain,
+    queue_latency,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -33,7 +38,7 @@ def drain_renders(model_id: int) -> None:
 
 @shared_task
 def reap_renders() -> None:
-    """Take back lapsed leases, and queue a drain wherever renders wait."""
+    """Take back lapsed leases, and queue again what renders or requests wait for."""
     reaped = leases.reap()
     if reaped.returned or reaped.quarantined:
         logger.warning("Lapsed leases were taken back.",
@@ -42,6 +47,18 @@ def reap_renders() -> None:
     waiting = Render.objects.claimable().values("model")
     for model in DiffusionModel.objects.filter(pk__in=waiting):
         queue_drain(model)
+    for model in DiffusionModel.objects.filter(latency_requested_at__isnull=False):
+        queue_latency(model)
+
+
+@shared_task
+def measure_latency(model_id: int) -> None:
+    """Measure how long one image of a model takes alone, if that is still asked for."""
+    model = DiffusionModel.objects.filter(pk=model_id).first()
+    if model is None:
+        return
+    latency_has_begun(model)
+    latencies.measure_on_request(model_id)
 
 
 def _sample(recipes: Iterable[Recipe]) -> Iterator[tuple[int, Sampled | SamplingError]]:

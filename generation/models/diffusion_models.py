@@ -40,6 +40,11 @@ class DiffusionModel(models.Model):
     is_paused = models.BooleanField(
         default=False, help_text="Workers leave its images alone until it is resumed."
     )
+    # What became of the last request to measure how long one image takes alone.
+    latency_requested_at = models.DateTimeField(
+        null=True, editable=False, help_text="While a worker has not begun to measure."
+    )
+    latency_problem = models.TextField(blank=True, editable=False)
     created_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:
@@ -71,3 +76,8 @@ class DiffusionModel(models.Model):
     def location(self) -> str:
         """Where the pipeline is loaded from: a folder or a hub id."""
         return str(EMBEDDED_FOLDER) if self.source == EMBEDDED_SOURCE else self.source
+
+    def sampling_settings(self) -> dict[str, str | float | int]:
+        """All that decides how long an image takes, apart from its steps and the machine."""
+        return {"source": self.source, "revision": self.revision, "scheduler": self.scheduler,
+                "guidance": self.guidance, "width": self.width, "height": self.height}

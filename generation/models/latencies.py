@@ -1,9 +1,17 @@
 import uuid
+from typing import Self
 
 from django.db import models
-from django.db.models import Q
+from django.db.models import OuterRef, Q, Subquery
 
 from generation.models.diffusion_models import DiffusionModel
+
+
+class LatencyQuerySet(models.QuerySet["Latency"]):
+    def newest_run(self) -> Self:
+        """Each model's newest measurement: step counts timed together, in one place."""
+        newest = Latency.objects.filter(model=OuterRef("model")).order_by("-created_at", "-pk")
+        return self.filter(provenance__run=Subquery(newest.values("provenance__run")[:1]))
 
 
 class Latency(models.Model):
@@ -17,9 +25,12 @@ class Latency(models.Model):
     slowest_seconds = models.FloatField()
     joules = models.FloatField(null=True, help_text="Per image; empty where it cannot be read.")
     repeats = models.PositiveSmallIntegerField()
-    # Device, dtype, library versions, and how joules were read.
+    # Device, dtype, library versions, how seconds and joules were measured, the model's settings,
+    # and the run that the step counts measured together share.
     provenance = models.JSONField(default=dict)
     created_at = models.DateTimeField(auto_now_add=True)
+
+    objects = LatencyQuerySet.as_manager()
 
     class Meta:
         verbose_name_plural = "latencies"
@@ -35,3 +46,9 @@ class Latency(models.Model):
 
     def __str__(self) -> str:
         return f"{self.model} at {self.num_steps} steps: {self.seconds:.3f} s"
+
+    def place(self) -> str:
+        """Name the device and the precision: only times of one place can be compared."""
+        device = self.provenance.get("device_name", "an unnamed device")
+        dtype = self.provenance.get("dtype")
+        return f"{device}, {dtype}" if dtype else device

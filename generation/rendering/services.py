@@ -4,10 +4,11 @@ from collections.abc import Iterable
 from functools import partial
 
 from django.db import transaction
+from django.db.models.functions import Now
 
 from generation.models import DiffusionModel, Prompt, Render, RenderState
 from generation.models.renders import RenderQuerySet
-from generation.rendering.queueing import queue_drain
+from generation.rendering.queueing import queue_drain, queue_latency
 
 RenderKey = tuple[int, int, int]  # Prompt id, seed, steps.
 
@@ -45,6 +46,15 @@ def retry_quarantined(renders: RenderQuerySet) -> int:
         for model in DiffusionModel.objects.filter(pk__in=model_ids):
             transaction.on_commit(partial(queue_drain, model))
     return retried
+
+
+def request_latency(model: DiffusionModel) -> None:
+    """Have a worker measure how long one image takes alone; asking twice measures once."""
+    with transaction.atomic():
+        DiffusionModel.objects.filter(pk=model.pk).update(
+            latency_requested_at=Now(), latency_problem=""
+        )
+        transaction.on_commit(partial(queue_latency, model))
 
 
 def _checked_key(model: DiffusionModel, prompt: Prompt, seed: int, num_steps: int) -> RenderKey:
