@@ -9,7 +9,15 @@ from django.core.files.base import ContentFile
 from django.utils.timezone import now
 from PIL import Image
 
-from generation.models import Budget, DiffusionModel, Predictor, Prompt, Render, RenderState
+from generation.models import (
+    Budget,
+    DiffusionModel,
+    Latency,
+    Predictor,
+    Prompt,
+    Render,
+    RenderState,
+)
 from studies.models import (
     Contrast,
     Pair,
@@ -68,6 +76,17 @@ def make_ready_render(*, colour: str = "red", **values: Any) -> Render:
     render.started_at = render.finished_at = now()
     render.save()
     return render
+
+
+def make_latencies(model: DiffusionModel, seconds: dict[int, float], **provenance: Any) -> None:
+    """One run's latencies by step count."""
+    run = {"run": str(next(_numbers)), "settings": model.sampling_settings(),
+           "device_name": "a device", "dtype": "float32"}
+    for num_steps, median in seconds.items():
+        Latency.objects.create(
+            model=model, num_steps=num_steps, seconds=median, fastest_seconds=0.9 * median,
+            slowest_seconds=1.2 * median, repeats=5, provenance=run | provenance,
+        )
 
 
 def make_study(*, num_prompts: int = 0, **values: Any) -> Study:

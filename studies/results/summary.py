@@ -5,10 +5,11 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import NamedTuple, TypeVar
 
+from generation.models import DiffusionModel, Latency
 from studies.analysis.clustered import ClusteredRate, clustered_rate
 from studies.analysis.participants import ParticipantMean, participant_mean
 from studies.analysis.rates import PooledPreference, pooled_preference
-from studies.analysis.savings import Saving, saving
+from studies.analysis.savings import Saving, SavingAlone, saving, saving_alone
 from studies.analysis.sides import SideBias, side_bias
 from studies.models import (
     Contrast,
@@ -51,12 +52,18 @@ class Answers:
 
 @dataclass(frozen=True)
 class Savings:
-    """Cost against the reference over a contrast's images. Seconds only where both are measured."""
+    """Cost against the reference over a contrast's images.
+
+    `seconds` are each image's share of its batch, where both were timed in one place; `alone` is
+    by the model's latencies, of images rendered one at a time.
+    """
 
     steps: Saving | None
     steps_of_all: Saving | None  # With the prompts left out, where their saving is known: none.
     seconds: Saving | None
     places: list[str]  # Device and batch size.
+    alone: SavingAlone | Refused
+    latencies: list[Latency]  # Of one run.
 
 
 @dataclass(frozen=True)
@@ -64,6 +71,7 @@ class ContrastSummary:
     contrast: Contrast
     num_prompts: int  # Of the study.
     num_left_out: int  # Prompts without a pair: both arms gave them the same step count.
+    num_paired_prompts: int
     answers: Answers | None
     savings: Savings
 
@@ -122,6 +130,7 @@ class Cost(NamedTuple):
 def summarise(study: Study) -> StudySummary:
     """Compute every number of a study's results page."""
     answers, costs = _answers_by_contrast(study), _costs_by_contrast(study)
+    latencies = _latencies(study.model)
     states = list(Participant.objects.filter(session__study=study).values_list("state", flat=True))
     sessions = list(study.sessions.values_list("state", flat=True))
     # Before preparation no prompt has a pair, and none is left out.
@@ -134,24 +143,27 @@ def summarise(study: Study) -> StudySummary:
         num_open_sessions=sessions.count(SessionState.OPEN),
         contrasts=[
             _summarise_contrast(contrast, answers[contrast.pk], costs=costs[contrast.pk],
-                                prompts=prompts, reference_steps=study.model.reference_steps)
+                                prompts=prompts, model=study.model, latencies=latencies)
             for contrast in study.contrasts.order_by("pk")
         ],
     )
 
 
 def _summarise_contrast(contrast: Contrast, answers: list[Answer], *, costs: list[Cost],
-                        prompts: set[int], reference_steps: int) -> ContrastSummary:
-    num_left_out = len(prompts - {cost.prompt_id for cost in costs})
+                        prompts: set[int], model: DiffusionModel, latencies: list[Latency]
+                        ) -> ContrastSummary:
+    paired = {cost.prompt_id for cost in costs}
+    num_left_out = len(prompts - paired)
     takes_every_step = "reference" in (contrast.candidate_arm, contrast.baseline_arm)
     return ContrastSummary(
         contrast,
         num_prompts=len(prompts),
         num_left_out=num_left_out,
+        num_paired_prompts=len(paired),
         answers=_summarise_answers(answers) if answers else None,
         # Equal to the reference, both arms took every step. Of other arms only that they agree is
         # known here, not how many steps they took.
-        savings=_summarise_costs(costs, reference_steps,
+        savings=_summarise_costs(costs, model.reference_steps, latencies=latencies,
                                  num_full=num_left_out if takes_every_step else 0),
     )
 
@@ -177,6 +189,13 @@ def _costs_by_contrast(study: Study) -> dict[int, list[Cost]]:
              Timing(*row[10:13]))
         for row in rows.iterator(chunk_size=5000)
     )
+
+
+def _latencies(model: DiffusionModel) -> list[Latency]:
+    """The newest measurement, unless the model was sampled in another way by then."""
+    settings = model.sampling_settings()
+    newest = model.latencies.newest_run().order_by("num_steps")
+    return [latency for latency in newest if latency.provenance.get("settings") == settings]
 
 
 Row = TypeVar("Row", Answer, Cost)
@@ -235,7 +254,8 @@ def _or_refused(compute: Callable[[], Number]) -> Number | Refused:
         return Refused(str(error))
 
 
-def _summarise_costs(costs: list[Cost], reference_steps: int, *, num_full: int) -> Savings:
+def _summarise_costs(costs: list[Cost], reference_steps: int, *, latencies: list[Latency],
+                     num_full: int) -> Savings:
     steps = [cost.candidate_steps for cost in costs]
     timed = [pair for cost in costs if (pair := _timed(cost, reference_steps))]
     return Savings(
@@ -245,7 +265,17 @@ def _summarise_costs(costs: list[Cost], reference_steps: int, *, num_full: int) 
         seconds=saving([ours for ours, _, _ in timed], [full for _, full, _ in timed])
         if timed else None,
         places=sorted({place for _, _, place in timed}),
+        alone=_alone(steps, reference_steps, latencies=latencies),
+        latencies=latencies,
     )
+
+
+def _alone(steps: list[int], reference_steps: int, *, latencies: list[Latency]
+           ) -> SavingAlone | Refused:
+    if not latencies:
+        return Refused("how long one image of this model takes alone was not measured yet")
+    seconds = {latency.num_steps: latency.seconds for latency in latencies}
+    return _or_refused(lambda: saving_alone(steps, reference_steps, latencies=seconds))
 
 
 def _timed(cost: Cost, reference_steps: int) -> tuple[float, float, str] | None:

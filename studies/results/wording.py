@@ -1,5 +1,6 @@
 """The numbers of a study in words: sentences, table rows and figure panels."""
 
+import math
 from dataclasses import dataclass
 
 from studies.analysis.clustered import ClusteredRate
@@ -54,17 +55,18 @@ class ContrastReport:
     sides: str = ""
     cautions: tuple[str, ...] = ()
     savings: tuple[SavingRow, ...] = ()
-    measurement: str = ""
+    alone: str = ""
+    attribution: str = ""
 
 
 def report(summary: ContrastSummary) -> ContrastReport:
     """Put one contrast into words."""
-    savings, measurement = saving_rows(summary), _measurement(summary)
+    savings, alone, attribution = saving_rows(summary), _alone(summary), _attribution(summary)
     answers, contrast = summary.answers, summary.contrast
     left_out = _left_out(summary)
     if answers is None:
-        return ContrastReport(summary, cautions=left_out, savings=savings,
-                              measurement=measurement)
+        return ContrastReport(summary, cautions=left_out, savings=savings, alone=alone,
+                              attribution=attribution)
     return ContrastReport(
         summary,
         headline=_headline(answers, contrast),
@@ -73,7 +75,8 @@ def report(summary: ContrastSummary) -> ContrastReport:
         sides=_sides(answers),
         cautions=left_out + _unfinished(answers),
         savings=savings,
-        measurement=measurement,
+        alone=alone,
+        attribution=attribution,
     )
 
 
@@ -195,15 +198,19 @@ def _unfinished(answers: Answers) -> tuple[str, ...]:
 
 
 def saving_rows(summary: ContrastSummary) -> tuple[SavingRow, ...]:
-    """The table of savings: steps always, seconds where they were measured."""
+    """The table of savings: steps always, seconds where they were measured, alone or shared."""
     rows = []
     if summary.savings.steps:
         rows.append(_saving_row("Denoising steps", summary.savings.steps, digits=1))
     if summary.savings.steps_of_all:
         rows.append(_saving_row("Denoising steps, all prompts: those not shown count as none saved",
                                 summary.savings.steps_of_all, digits=1))
+    if not isinstance(summary.savings.alone, Refused):
+        rows.append(_saving_row("Seconds per prompt, measured alone",
+                                summary.savings.alone.saving, digits=2))
     if summary.savings.seconds:
-        rows.append(_saving_row("Seconds, measured", summary.savings.seconds, digits=2))
+        rows.append(_saving_row("Seconds, attributed by share of batch",
+                                summary.savings.seconds, digits=2))
     return tuple(rows)
 
 
@@ -219,14 +226,34 @@ def _saving_row(quantity: str, saved: Saving, *, digits: int) -> SavingRow:
     )
 
 
-def _measurement(summary: ContrastSummary) -> str:
-    """Say where the seconds come from, or why there are none."""
+def _alone(summary: ContrastSummary) -> str:
+    """Say how the seconds of images rendered alone were found, or how to get them."""
+    found, latencies = summary.savings.alone, summary.savings.latencies
+    if isinstance(found, Refused):
+        return (f"No seconds measured alone: {found.reason}. Choose “Measure latency” for "
+                f"{summary.contrast.study.model} under Models in the admin.")
+    line = "" if found.r_squared is None else (
+        f"; a straight line through them has R² = {_r_squared(found.r_squared)}")
+    return (f"Measured alone, interpolated linearly between {found.num_measured} measured step "
+            f"counts, {found.fewest_steps} to {found.most_steps}{line}. One image at a time on "
+            f"{latencies[0].place()}; median of {_number(latencies[0].repeats, 'image')} at each "
+            f"count. {_number(summary.num_paired_prompts, 'prompt')}.")
+
+
+def _r_squared(value: float) -> str:
+    """Never round up to a perfect fit."""
+    return f"{math.floor(value * 1e4) / 1e4:.4f}" if value < 1 else "1"
+
+
+def _attribution(summary: ContrastSummary) -> str:
+    """Say where the seconds of images rendered in batches come from, or why there are none."""
     savings = summary.savings
     if savings.seconds is None or savings.steps is None:
-        return ("No seconds: for no image of this contrast have both it and its full-step image "
-                "been timed, on one device and at one batch size.")
-    text = (f"Seconds were measured while rendering, on {'; '.join(savings.places)}: each image's "
-            "share of its batch.")
+        return ("No seconds attributed: for no image of this contrast have both it and its "
+                "full-step image been timed, on one device and at one batch size.")
+    text = (f"Attributed while rendering, on {'; '.join(savings.places)}: images are rendered "
+            "together, and each is charged its share. That is what the images cost here, not how "
+            "long one person would wait for one.")
     missing = savings.steps.num_images - savings.seconds.num_images
     if missing:
         text += f" That row leaves out {_number(missing, 'image')} not timed so."

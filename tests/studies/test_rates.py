@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from studies.analysis.participants import participant_mean
 from studies.analysis.rates import Interval, pooled_preference
-from studies.analysis.savings import saving
+from studies.analysis.savings import saving, saving_alone
 from studies.analysis.sides import side_bias
 from tests.studies.golden import golden
 
@@ -129,3 +129,47 @@ def test_saving_equals_hand_values() -> None:
 def test_impossible_costs_are_quoted(ours: list[float], full: list[float], said: str) -> None:
     with pytest.raises(ValueError, match=said):
         saving(ours, full)
+
+
+def test_saving_alone_equals_hand_values() -> None:
+    # 0.5 s at 10 steps, 1.5 s at 30, 2.6 s at 50. At 20 steps halfway from 0.5 to 1.5: 1.0 s; at
+    # 40 steps 2.05 s. Saved 1.6, 0.55 and 2.1 of 2.6 s each: mean 1.41667, 4.25 of 7.8.
+    found = saving_alone([20, 40, 10], 50, latencies={50: 2.6, 10: 0.5, 30: 1.5})
+    assert found.saving.mean_saved == pytest.approx(4.25 / 3)
+    assert found.saving.share_saved == pytest.approx(4.25 / 7.8)
+    assert found.saving.mean_candidate == pytest.approx(3.55 / 3)
+    assert found.saving.mean_reference == pytest.approx(2.6)
+    assert (found.num_measured, found.fewest_steps, found.most_steps) == (3, 10, 50)
+    # Deviations -20, 0, 20 steps and -31/30, -1/30, 32/30 s: 42^2 / (800 * 1986/900).
+    assert found.r_squared == pytest.approx(42**2 / (800 * 1986 / 900))
+
+
+def test_a_line_through_two_points_or_a_level_one_is_no_evidence() -> None:
+    assert saving_alone([10], 50, latencies={10: 1.0, 50: 2.0}).r_squared is None
+    assert saving_alone([10], 50, latencies={10: 1.0, 30: 1.0, 50: 1.0}).r_squared is None
+
+
+@given(st.floats(0.001, 10), st.floats(0, 10), st.lists(st.integers(4, 50), min_size=1))
+def test_latency_linear_in_steps_saves_in_proportion_to_steps(
+    per_step: float, constant: float, steps: list[int]
+) -> None:
+    latencies = {count: constant + per_step * count for count in (4, 11, 27, 50)}
+    found = saving_alone(steps, 50, latencies=latencies)
+    in_steps = saving(steps, [50] * len(steps))
+    assert found.saving.mean_saved == pytest.approx(per_step * in_steps.mean_saved, abs=1e-9)
+    assert found.r_squared == pytest.approx(1)
+
+
+@pytest.mark.parametrize(("steps", "latencies", "said"), [
+    ([10], {}, "at least 2 measured step counts, got 0"),
+    ([10], {50: 1.0}, "at least 2 measured step counts, got 1"),
+    ([9, 20, 7], {10: 1.0, 50: 2.0}, "7 steps lie outside the measured 10 to 50"),
+    ([20], {10: 1.0, 40: 2.0}, "50 steps lie outside the measured 10 to 40"),
+    ([], {10: 1.0, 50: 2.0}, "got 0 and 0"),
+    ([20], {10: -1.0, 50: 2.0}, r"above zero and finite, got -0\.25"),
+])
+def test_what_latencies_do_not_tell_is_said(
+    steps: list[int], latencies: dict[int, float], said: str
+) -> None:
+    with pytest.raises(ValueError, match=said):
+        saving_alone(steps, 50, latencies=latencies)

@@ -259,6 +259,49 @@ def test_seconds_are_compared_only_within_one_place(staff: Client) -> None:
     assert "leaves out 1 image not timed so" in page(staff, study)
 
 
+def test_seconds_measured_alone_are_interpolated_between_measured_counts(staff: Client) -> None:
+    study = make_answered_study(CHOICES)
+    factories.make_latencies(study.model, {10: 0.5, 30: 1.46, 50: 2.6})
+    found = page(staff, study)
+    # Steps 10 to 13 take 0.5 to 0.644 s, on average 0.572; the full 50 take 2.6: 2.028 ± 0.062.
+    # R²: 42^2 / (800 * 2.2104) = 0.99756, which is not rounded up.
+    assert '<td data-label="Saved">2.03 ± 0.06</td>' in found
+    assert ("Measured alone, interpolated linearly between 3 measured step counts, 10 to 50; a "
+            "straight line through them has R² = 0.9975. One image at a time on a device, float32; "
+            "median of 5 images at each count. 4 prompts.") in found
+    assert "Seconds, attributed" in found
+    assert "Attributed while rendering" in found
+
+
+def test_without_latencies_the_page_says_how_to_get_them(staff: Client) -> None:
+    study = make_answered_study(CHOICES)
+    found = page(staff, study)
+    assert "Seconds per prompt, measured alone" not in found
+    assert ("No seconds measured alone: how long one image of this model takes alone was not "
+            "measured yet. Choose “Measure latency” for") in found
+    factories.make_latencies(study.model, {25: 1.0})
+    assert "needs at least 2 measured step counts, got 1" in page(staff, study)
+
+
+def test_nothing_is_extrapolated_beyond_the_measured_counts(staff: Client) -> None:
+    study = make_answered_study(CHOICES)
+    factories.make_latencies(study.model, {12: 0.5, 50: 2.6})
+    found = page(staff, study)
+    assert "10 steps lie outside the measured 12 to 50 steps" in found
+    assert "Seconds per prompt, measured alone" not in found
+
+
+def test_only_the_newest_latencies_of_the_models_own_settings_count(staff: Client) -> None:
+    study = make_answered_study(CHOICES)
+    factories.make_latencies(study.model, {10: 5.0, 50: 26.0})
+    factories.make_latencies(study.model, {10: 0.5, 50: 2.6}, device_name="a newer device")
+    found = page(staff, study)
+    assert "a newer device" in found
+    assert "26.00" not in found
+    factories.make_latencies(study.model, {10: 0.5, 50: 2.6}, settings={"width": 8})
+    assert "was not measured yet" in page(staff, study)
+
+
 def add_prompts(study: Study, *, num_without_pair: int) -> None:
     prompts = [*Prompt.objects.filter(pairs__contrast__study=study).distinct(),
                *(factories.make_prompt() for _ in range(num_without_pair))]
