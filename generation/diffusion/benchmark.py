@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 import numpy as np
@@ -125,28 +126,45 @@ def _timed(pipeline: Any, recipes: Sequence[Recipe]) -> Iterator[Timing]:
     timing = Timing(unet_evaluations=sum(recipe.num_steps * (2 if recipe.guidance > 1 else 1)
                                          for recipe in recipes))
     wait = torch.cuda.synchronize if pipeline.device.type == "cuda" else lambda: None
-    begun: list[float] = []
-
-    def begin(*_: Any) -> None:
-        wait()
-        begun.append(time.perf_counter())
-
-    def end(*_: Any) -> None:
-        wait()
-        timing.unet_seconds += time.perf_counter() - begun.pop()
-
-    hooks = [pipeline.unet.register_forward_pre_hook(begin),
-             pipeline.unet.register_forward_hook(end)]
+    calls = _BusyTime(wait)
+    hooks = [pipeline.unet.register_forward_pre_hook(calls.begin),
+             pipeline.unet.register_forward_hook(calls.end)]
     peak_mb = _watch_memory(pipeline.device)
     started = time.perf_counter()
     try:
         yield timing
         wait()
         timing.seconds = time.perf_counter() - started
+        timing.unet_seconds = calls.seconds
         timing.peak_mb = peak_mb()
     finally:
         for hook in hooks:
             hook.remove()
+
+
+class _BusyTime:
+    """How long at least one call was under way: on a CPU the parts of a batch run side by side."""
+
+    def __init__(self, wait: Callable[[], None]) -> None:
+        self.seconds = 0.0
+        self._wait = wait
+        self._lock = Lock()
+        self._under_way = 0
+        self._since = 0.0
+
+    def begin(self, *_: Any) -> None:
+        self._wait()
+        with self._lock:
+            if not self._under_way:
+                self._since = time.perf_counter()
+            self._under_way += 1
+
+    def end(self, *_: Any) -> None:
+        self._wait()
+        with self._lock:
+            self._under_way -= 1
+            if not self._under_way:
+                self.seconds += time.perf_counter() - self._since
 
 
 def _watch_memory(device: torch.device) -> Callable[[], float]:

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from generation.diffusion.conditioning import Conditioning
+from generation.diffusion.cpu_parts import PartedUNet
 from generation.diffusion.timetables import Timetable
 
 # Keeps an idle slot's latent as it is.
@@ -60,6 +61,7 @@ class SlotBatch:
         size_ids: Tensor | None,
     ) -> None:
         self._unet = unet
+        self._call = PartedUNet(unet)
         self._is_guided = unconditional is not None
         self._size_ids = size_ids
         self._unconditional = unconditional
@@ -132,11 +134,10 @@ class SlotBatch:
         """The UNet's output for every slot, guided where the batch is: (B, C, h, w) float32."""
         copies = self.evaluations_per_step
         noisy = buffers.latents.to(self._unet.dtype).repeat(copies, 1, 1, 1)
-        output = self._unet(
-            noisy.to(memory_format=torch.channels_last), timesteps.repeat(copies),
-            encoder_hidden_states=buffers.context,
-            added_cond_kwargs=buffers.added(self._size_ids), return_dict=False,
-        )[0].float()  # (copies * B, C, h, w)
+        output = self._call(
+            noisy, timesteps.repeat(copies), context=buffers.context,
+            added=buffers.added(self._size_ids),
+        ).float()  # (copies * B, C, h, w)
         if not self._is_guided:
             return output
         without, following = output.chunk(2)

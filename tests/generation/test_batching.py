@@ -178,8 +178,9 @@ def test_every_unet_call_has_the_same_shape() -> None:
         sample_together(pipeline, [make_recipe(num_steps=steps) for steps in (9, 1, 4, 2, 7)])
     finally:
         hook.remove()
-    assert set(shapes) == {(8, 4, 8, 8)}
-    assert len(shapes) == 9
+    # On several cores a call is made in equal parts.
+    assert len(set(shapes)) == 1
+    assert sum(rows for rows, *_ in shapes) == 9 * 2 * 4
 
 
 def test_a_prompt_is_encoded_once() -> None:
