@@ -28,7 +28,14 @@ class Priority(models.IntegerChoices):
 
 class RenderQuerySet(models.QuerySet["Render"]):
     def claimable(self) -> Self:
-        return self.filter(state=RenderState.PENDING)
+        """Waiting for a worker, and workers may have it."""
+        return self.filter(state=RenderState.PENDING, model__is_paused=False)
+
+    def like(self, render: "Render") -> Self:
+        """Of the kind that can share a batch of the sampler with this one."""
+        is_guided = Q(guidance__gt=1) if render.guidance > 1 else Q(guidance__lte=1)
+        return self.filter(is_guided, scheduler=render.scheduler, width=render.width,
+                           height=render.height)
 
     def ready(self) -> Self:
         return self.filter(state=RenderState.READY)

@@ -3,6 +3,18 @@
 The lease's id is a fence. A worker that was slow, frozen or cut off finds its id gone from the row
 and can write nothing, however late it comes. All times are the database's, so that the clocks of
 several machines need not agree.
+
+A worker that dies takes the whole batch along, and at most one image in it is to blame. So:
+
+- The attempt is counted, and committed, before the work.
+- The first two times that a render's lease lapses, the loss is shared: the attempt is given back
+  and `shared_losses` counts it.
+- A render with two shared losses is leased alone: it is sampled after the others, in a batch of
+  its own. If that lease lapses, nothing else can be to blame, and the attempt stays counted.
+- An image that the sampler refuses has used an attempt, in company or alone.
+- After `RENDER_MAX_ATTEMPTS` attempts the render is quarantined, and its last error kept.
+
+Whatever happens to a render later, its shared losses stay counted.
 """
 
 import os
@@ -22,6 +34,12 @@ from django.db.models.functions import Cast, Concat, Now
 from generation.models import Render, RenderState
 from generation.models.renders import RenderQuerySet
 
+# Renders are taken in blocks of this many, and in a block those with the most steps first: the
+# short ones then fill up the batch while the long ones end.
+WINDOW = 64
+# So many lapsed leases may have been another render's fault.
+MAX_SHARED_LOSSES = 2
+
 
 @dataclass(frozen=True)
 class Lease:
@@ -39,17 +57,20 @@ class Reaped:
     quarantined: int
 
 
-def lease_next(model_id: int) -> Lease | None:
+def lease_next(
+    model_id: int, *, like: Render | None = None, is_alone: bool = False
+) -> Lease | None:
     """Lease the next pending render of a model, or return None if there is none.
 
-    The attempt is counted and committed before the work: a render that kills its worker is
-    given up in the end instead of killing one worker after the other.
+    With `like`, only one that can share a batch with that render. With `is_alone`, only one that
+    must not share its batch; without, only one that may.
     """
     lease_id = uuid.uuid4()
-    pending = Render.objects.claimable().filter(model_id=model_id).select_related("model", "prompt")
+    claimable = Render.objects.claimable().filter(
+        model_id=model_id, **{f"shared_losses__{'gte' if is_alone else 'lt'}": MAX_SHARED_LOSSES}
+    )
     with transaction.atomic(durable=True):
-        render = (pending.order_by("attempts", "pk")  # What failed before waits behind the rest.
-                  .select_for_update(skip_locked=True, of=("self",)).first())
+        render = _lock_first(claimable if like is None else claimable.like(like))
         if render is None:
             return None
         Render.objects.filter(pk=render.pk).update(
@@ -57,6 +78,20 @@ def lease_next(model_id: int) -> Lease | None:
             lease_holder=holder_name(), lease_expires_at=_expiry(), started_at=Now(),
         )
     return Lease(lease_id, render)
+
+
+def _lock_first(claimable: RenderQuerySet) -> Render | None:
+    """Lock the render that comes first, passing over those that another worker is leasing.
+
+    What failed before waits behind the rest. The blocks are those of the primary key and not the
+    first so many rows that wait: of those, the shortest would wait until the very end.
+    """
+    window = claimable.order_by("priority", "attempts", "pk").values("pk")[:WINDOW]
+    in_blocks = claimable.filter(pk__in=window).order_by(
+        "priority", "attempts", F("pk") / WINDOW, "-num_steps", "pk"
+    )
+    return (in_blocks.select_related("model", "prompt")
+            .select_for_update(skip_locked=True, of=("self",)).first())
 
 
 def renew(lease_ids: Collection[uuid.UUID]) -> int:
@@ -83,24 +118,56 @@ def fail(lease: Lease, error: str) -> bool:
     ))
 
 
-def release(lease: Lease, error: str) -> bool:
-    """Put the render back as if it had not been tried: what went wrong is no fault of its own."""
+def release(lease: Lease, error: str = "") -> bool:
+    """Put the render back as if it had not been tried: what went wrong is no fault of its own.
+
+    Without an error, the one that it may have from an earlier attempt stays.
+    """
     return bool(_held(lease).update(
-        state=RenderState.PENDING, attempts=F("attempts") - 1, error=error, **_NO_LEASE
+        state=RenderState.PENDING, attempts=F("attempts") - 1,
+        error=Value(error) if error else F("error"), **_NO_LEASE
     ))
+
+
+def still_wanted(held: Collection[Lease]) -> set[uuid.UUID]:
+    """Return which leases are still the row's own, of models that are not paused."""
+    # The keys are for the index; the ids say whose the rows are.
+    wanted = Render.objects.filter(
+        pk__in=[lease.render.pk for lease in held], lease_id__in=[lease.id for lease in held],
+        state=RenderState.RUNNING, model__is_paused=False,
+    )
+    return {render.lease_id for render in wanted.only("lease_id") if render.lease_id}
 
 
 def reap() -> Reaped:
     """Take back lapsed leases; give up the renders that have had all their attempts."""
-    error = Concat(
+    lapsed = Render.objects.lapsed()
+    shared = lapsed.filter(shared_losses__lt=MAX_SHARED_LOSSES).update(
+        state=RenderState.PENDING, attempts=F("attempts") - 1,
+        shared_losses=F("shared_losses") + 1, error=_shared_loss(), **_NO_LEASE
+    )
+    alone = lapsed.filter(shared_losses__gte=MAX_SHARED_LOSSES)
+    quarantined = alone.filter(attempts__gte=settings.RENDER_MAX_ATTEMPTS).update(
+        state=RenderState.QUARANTINED, error=_lost_attempt(), **_NO_LEASE
+    )
+    returned = alone.update(state=RenderState.PENDING, error=_lost_attempt(), **_NO_LEASE)
+    return Reaped(shared + returned, quarantined)
+
+
+def _shared_loss() -> Combinable:
+    return Concat(
+        Value("the worker "), F("lease_holder"), Value(" stopped while it rendered this among "
+                                                       "others; this is no attempt of its own"),
+        output_field=TextField(),
+    )
+
+
+def _lost_attempt() -> Combinable:
+    return Concat(
         Value("attempt "), Cast("attempts", CharField()), Value(": the worker "),
         F("lease_holder"), Value(" stopped before the image was finished"),
         output_field=TextField(),
     )
-    spent = Render.objects.lapsed().filter(attempts__gte=settings.RENDER_MAX_ATTEMPTS)
-    quarantined = spent.update(state=RenderState.QUARANTINED, error=error, **_NO_LEASE)
-    returned = Render.objects.lapsed().update(state=RenderState.PENDING, error=error, **_NO_LEASE)
-    return Reaped(returned, quarantined)
 
 
 def holder_name() -> str:

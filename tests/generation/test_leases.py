@@ -2,10 +2,10 @@ import uuid
 from datetime import timedelta
 
 import pytest
-from django.db import IntegrityError, connections, transaction
+from django.db import IntegrityError, connections
 from django.db.models.functions import Now
 
-from generation.models import Render, RenderState
+from generation.models import DiffusionModel, Priority, Prompt, Render, RenderState
 from generation.rendering import leases
 from tests import factories
 
@@ -13,8 +13,8 @@ RESULT = {"image": "renders/a.webp", "sha256": "0" * 64, "unet_evaluations": 16,
 pytestmark = pytest.mark.django_db
 
 
-def lease_next(render: Render) -> leases.Lease:
-    lease = leases.lease_next(render.model_id)
+def lease_next(render: Render, *, like: Render | None = None) -> leases.Lease:
+    lease = leases.lease_next(render.model_id, like=like)
     assert lease is not None
     return lease
 
@@ -87,7 +87,7 @@ def test_lapsed_lease_goes_back_and_its_old_holder_is_fenced_off() -> None:
     assert not leases.release(old, "late")
     assert not leases.renew([old.id])
     render.refresh_from_db()
-    assert (render.state, render.lease_id, render.attempts) == ("running", new.id, 2)
+    assert (render.state, render.lease_id, render.attempts) == ("running", new.id, 1)
     assert leases.finish(new, **RESULT)
 
 
@@ -107,15 +107,107 @@ def test_third_failure_quarantines_with_the_error() -> None:
     assert leases.lease_next(render.model_id) is None
 
 
-def test_third_dead_worker_quarantines_and_is_named() -> None:
+def test_lapse_in_company_is_no_attempt() -> None:
     render = factories.make_render()
-    for _ in range(3):
+    for losses in (1, 2):
         let_lapse(lease_next(render))
+        assert leases.reap() == leases.Reaped(returned=1, quarantined=0)
+        render.refresh_from_db()
+        assert (render.state, render.attempts, render.shared_losses) == ("pending", 0, losses)
+    assert render.error == (f"the worker {leases.holder_name()} stopped while it rendered this "
+                            "among others; this is no attempt of its own")
+
+
+def test_render_with_two_shared_losses_is_leased_alone() -> None:
+    suspect = factories.make_render(shared_losses=2)
+    other = factories.make_render(model=suspect.model, shared_losses=1)
+    assert lease_next(suspect).render == other
+    assert leases.lease_next(suspect.model_id) is None
+    alone = leases.lease_next(suspect.model_id, is_alone=True)
+    assert alone is not None
+    assert alone.render == suspect
+    assert leases.lease_next(suspect.model_id, is_alone=True) is None
+
+
+def test_third_worker_that_dies_of_a_render_alone_quarantines_it_and_is_named() -> None:
+    render = factories.make_render(shared_losses=2)
+    for attempt in (1, 2, 3):
+        lease = leases.lease_next(render.model_id, is_alone=True)
+        assert lease is not None
+        let_lapse(lease)
         leases.reap()
-    render.refresh_from_db()
+        render.refresh_from_db()
+        assert (render.attempts, render.shared_losses) == (attempt, 2)
+        assert render.error == (f"attempt {attempt}: the worker {leases.holder_name()} stopped "
+                                "before the image was finished")
     assert render.state == RenderState.QUARANTINED
-    assert render.error == (f"attempt 3: the worker {leases.holder_name()} stopped before the "
-                            "image was finished")
+
+
+def test_shared_losses_stay_counted_whatever_comes_later() -> None:
+    render = factories.make_render(shared_losses=2)
+    for end in (leases.release, leases.fail):
+        lease = leases.lease_next(render.model_id, is_alone=True)
+        assert lease is not None
+        end(lease, "why")
+    last = leases.lease_next(render.model_id, is_alone=True)
+    assert last is not None
+    leases.finish(last, **RESULT)
+    assert Render.objects.get().shared_losses == 2
+
+
+def test_most_urgent_goes_first_then_what_has_failed_less() -> None:
+    curves = factories.make_render(priority=Priority.CURVES, num_steps=50)
+    failed = factories.make_render(model=curves.model, attempts=1, num_steps=49)
+    study = factories.make_render(model=curves.model)
+    urgent = factories.make_render(model=curves.model, priority=Priority.RUNNING_STUDY, num_steps=1)
+    leased = [lease_next(curves).render for _ in range(4)]
+    assert leased == [urgent, study, failed, curves]
+
+
+def test_longest_goes_first_within_a_block_of_the_list() -> None:
+    model, size = factories.make_model(), leases.WINDOW
+    first = factories.make_render(model=model).pk // size * size + size
+    steps = {first + place: 1 + (place * 7) % 50 for place in range(size + 2)}
+    for pk, num_steps in steps.items():
+        factories.make_render(pk=pk, model=model, prompt=Prompt.objects.get(), num_steps=num_steps,
+                              seed=pk)
+    Render.objects.filter(pk__lt=first).delete()
+    leased = []
+    while lease := leases.lease_next(model.pk):
+        leased.append(lease.render.pk)
+    block = sorted(leased[:size], key=lambda pk: (-steps[pk], pk))
+    assert leased[:size] == block
+    assert set(leased[size:]) == {first + size, first + size + 1}
+
+
+def test_batch_holds_one_kind() -> None:
+    first = factories.make_render(guidance=3.0)
+    same = {"model": first.model, "prompt": first.prompt}
+    unguided = [factories.make_render(**same, guidance=guidance) for guidance in (0.0, 1.0)]
+    factories.make_render(**same, guidance=7.5, scheduler="own")
+    factories.make_render(**same, guidance=7.5, width=64)
+    factories.make_render(**same, guidance=7.5, height=64)
+    alike = factories.make_render(**same, guidance=7.5)
+    assert lease_next(first).render == first
+    assert lease_next(first, like=first).render == alike
+    assert leases.lease_next(first.model_id, like=first) is None
+    assert [lease_next(first, like=unguided[0]).render for _ in unguided] == unguided
+
+
+def test_paused_model_leases_nothing() -> None:
+    render = factories.make_render(model=factories.make_model(is_paused=True))
+    assert leases.lease_next(render.model_id) is None
+    assert leases.lease_next(render.model_id, is_alone=True) is None
+
+
+def test_wanted_is_what_is_held_still_and_not_paused() -> None:
+    kept, reaped = (lease_next(factories.make_render()) for _ in range(2))
+    paused = lease_next(factories.make_render())
+    DiffusionModel.objects.filter(pk=paused.render.model_id).update(is_paused=True)
+    let_lapse(reaped)
+    leases.reap()
+    again = lease_next(reaped.render)
+    assert leases.still_wanted([kept, reaped, paused, again]) == {kept.id, again.id}
 
 
 def test_released_render_has_not_used_an_attempt() -> None:
@@ -123,19 +215,23 @@ def test_released_render_has_not_used_an_attempt() -> None:
     leases.release(lease_next(render), "disk full")
     render.refresh_from_db()
     assert (render.state, render.attempts, render.error) == ("pending", 0, "disk full")
+    leases.release(lease_next(render))
+    render.refresh_from_db()
+    assert (render.state, render.attempts, render.error) == ("pending", 0, "disk full")
 
 
 @pytest.mark.django_db(transaction=True)
 def test_worker_skips_a_row_that_another_is_leasing() -> None:
-    first = factories.make_render()
+    first = factories.make_render(num_steps=50)
     second = factories.make_render(model=first.model)
     other = connections.create_connection("default")
     try:
-        with transaction.atomic():
-            Render.objects.select_for_update().get(pk=first.pk)
-            with other.cursor() as cursor:
-                cursor.execute("SELECT id FROM generation_render WHERE state = 'pending' "
-                               "ORDER BY id LIMIT 1 FOR UPDATE SKIP LOCKED")
-                assert cursor.fetchone() == (second.pk,)
+        with other.cursor() as cursor:
+            cursor.execute("BEGIN")
+            cursor.execute("SELECT id FROM generation_render WHERE id = %s FOR UPDATE", [first.pk])
+            assert lease_next(first).render == second
+            assert leases.lease_next(first.model_id) is None
+            cursor.execute("ROLLBACK")
     finally:
         other.close()
+    assert lease_next(first).render == first
