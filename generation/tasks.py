@@ -61,10 +61,12 @@ def measure_latency(model_id: int) -> None:
     latencies.measure_on_request(model_id)
 
 
-def _sample(recipes: Iterable[Recipe]) -> Iterator[tuple[int, Sampled | SamplingError]]:
+def _sample(
+    recipes: Iterable[Recipe], *, unwanted: draining.Unwanted
+) -> Iterator[tuple[int, Sampled | SamplingError]]:
     from generation.diffusion.sampling import sample_all  # Loads torch.
 
-    return sample_all(recipes, device=settings.RENDER_DEVICE)
+    return sample_all(recipes, device=settings.RENDER_DEVICE, unwanted=unwanted)
 
 
 def _is_stopping() -> bool:

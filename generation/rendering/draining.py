@@ -1,25 +1,35 @@
-"""Draining: leasing pending renders, sampling them, and keeping what comes out."""
+"""Draining: leasing pending renders, sampling them, and having kept what comes out."""
 
-import hashlib
 import logging
 import time
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import asdict
+from collections.abc import Callable, Collection, Iterable, Iterator
+from functools import partial
+from typing import Protocol
 
-from django.db import transaction
+from django.db import connection
 
 from generation.diffusion.recipes import Recipe
 from generation.diffusion.samples import Sampled, SamplingError
 from generation.models import Render
 from generation.rendering import leases
-from generation.rendering.files import StorageError, encode, store
+from generation.rendering.files import StorageError
 from generation.rendering.heartbeats import Heartbeat
+from generation.rendering.keeping import Keeper, keep
 from generation.rendering.leases import Lease
 from generation.rendering.notices import notify_renders_changed
+from generation.rendering.outages import OUTAGES, outlast
 
 logger = logging.getLogger(__name__)
 
-SampleAll = Callable[[Iterable[Recipe]], Iterator[tuple[int, Sampled | SamplingError]]]
+Unwanted = Callable[[Collection[int]], Collection[int]]
+
+
+class SampleAll(Protocol):
+    """`generation.diffusion.sampling.sample_all`, which loads torch."""
+
+    def __call__(
+        self, recipes: Iterable[Recipe], *, unwanted: Unwanted
+    ) -> Iterator[tuple[int, Sampled | SamplingError]]: ...
 
 
 def has_pending(model_id: int) -> bool:
@@ -32,75 +42,115 @@ def drain_renders(
 ) -> bool:
     """Render what is pending for one model until the time is up; return whether to go on.
 
-    False means that nothing is left, or that the storage takes no files and the worker should
-    wait for the reaper instead of rendering for nothing.
+    False means that nothing is left, or that the storage takes no files or the database is gone,
+    and the worker should wait for the reaper instead of rendering for nothing.
     """
-    leased: list[Lease] = []
-    heartbeat = Heartbeat()
-
-    def recipes() -> Iterator[Recipe]:
-        deadline = time.monotonic() + seconds  # From here: importing torch came before.
-        while time.monotonic() < deadline and not is_stopping():
-            lease = leases.lease_next(model_id)
-            if lease is None:
-                return
-            heartbeat.hold(lease)
-            leased.append(lease)
-            yield lease.render.recipe()
-
-    with heartbeat:
+    with Heartbeat() as heartbeat:
+        drain = _Drain(model_id, heartbeat, seconds=seconds, is_stopping=is_stopping)
         try:
-            for index, outcome in sample(recipes()):
-                settle(leased[index], outcome)
-                heartbeat.drop(leased[index])
-                notify_renders_changed()
+            drain.run(sample)
+            return outlast(partial(has_pending, model_id))
         except StorageError as error:
             logger.error("Rendering stops: an image cannot be stored.", extra={"why": str(error)})
-            _release_all(leased, str(error))
-            return False
-    return has_pending(model_id)
+            drain.release_all(str(error))
+        except OUTAGES as error:  # The leases lapse, and the reaper brings their renders back.
+            logger.error("Rendering stops: the database is gone.", extra={"why": str(error)})
+    return False
 
 
-def settle(lease: Lease, outcome: Sampled | SamplingError) -> bool:
-    """Keep an image or note its failure; return False if another worker has the render now.
+class _Drain:
+    """One worker's turn at one model."""
 
-    Raises StorageError, with nothing written, if the image cannot be stored.
-    """
-    if isinstance(outcome, Sampled):
-        settled = _keep(lease, outcome)
-    else:
-        settled = leases.fail(lease, str(outcome))
+    def __init__(
+        self, model_id: int, heartbeat: Heartbeat, *, seconds: float,
+        is_stopping: Callable[[], bool],
+    ) -> None:
+        self._model_id = model_id
+        self._heartbeat = heartbeat
+        self._seconds = seconds
+        self._is_stopping = is_stopping
+        self._keeper = Keeper(self._keep)
+        self._deadline: float | None = None
+        self._leased: list[Lease] = []
+
+    def run(self, sample: SampleAll) -> None:
+        with self._keeper:
+            # A batch holds one kind; what has lost workers goes last, each on its own.
+            while self._sample(sample, self._alike()):
+                pass
+            while self._sample(sample, self._alone()):
+                pass
+
+    def release_all(self, error: str) -> None:
+        for lease in self._leased:  # Settled ones hold no lease any more and stay as they are.
+            outlast(partial(leases.release, lease, error))
+
+    def _sample(self, sample: SampleAll, batch: Iterator[Lease]) -> bool:
+        """Sample one batch; return whether there was anything to sample."""
+        taken: list[Lease] = []
+
+        def recipes() -> Iterator[Recipe]:
+            for lease in batch:
+                taken.append(lease)
+                yield lease.render.recipe()
+
+        def unwanted(indexes: Collection[int]) -> Collection[int]:
+            dropped = self._drop_unwanted([taken[index] for index in indexes])
+            return {index for index in indexes if taken[index] in dropped}
+
+        for index, outcome in sample(recipes(), unwanted=unwanted):
+            self._settle(taken[index], outcome)
+        return bool(taken)
+
+    def _alike(self) -> Iterator[Lease]:
+        """Lease what can share a batch, whenever the sampler has room for another."""
+        first = lease = self._lease()
+        while first is not None and lease is not None:
+            yield lease
+            lease = self._lease(like=first.render)
+
+    def _alone(self) -> Iterator[Lease]:
+        if lease := self._lease(is_alone=True):
+            yield lease
+
+    def _lease(self, *, like: Render | None = None, is_alone: bool = False) -> Lease | None:
+        if self._deadline is None:  # From here: importing torch came before.
+            self._deadline = time.monotonic() + self._seconds
+        if time.monotonic() > self._deadline or self._is_over():
+            return None
+        lease = outlast(partial(leases.lease_next, self._model_id, like=like, is_alone=is_alone))
+        if lease is not None:
+            self._heartbeat.hold(lease)
+            self._leased.append(lease)
+        return lease
+
+    def _is_over(self) -> bool:
+        return self._keeper.has_failed or self._is_stopping()
+
+    def _drop_unwanted(self, held: list[Lease]) -> list[Lease]:
+        """Return what need not be finished; put back what was not cancelled or taken away."""
+        try:
+            wanted = set() if self._is_over() else leases.still_wanted(held)
+            dropped = [lease for lease in held if lease.id not in wanted]
+            for lease in dropped:
+                leases.release(lease)  # Without effect on a lease that is gone.
+                self._heartbeat.drop(lease)
+        except OUTAGES:  # The database may be back before the images are finished.
+            connection.close()
+            return []
+        return dropped
+
+    def _settle(self, lease: Lease, outcome: Sampled | SamplingError) -> None:
+        if isinstance(outcome, Sampled):
+            self._keeper.take(lease, outcome)
+            return
         logger.warning("A render failed.", extra={"render": lease.render.pk, "why": str(outcome)})
-    if not settled:
-        logger.warning("A lapsed lease's image was dropped.", extra={"render": lease.render.pk})
-    return settled
+        outlast(partial(leases.fail, lease, str(outcome)))
+        self._heartbeat.drop(lease)
+        notify_renders_changed()
 
-
-def _keep(lease: Lease, sampled: Sampled) -> bool:
-    """Store the file and mark the row ready, both under the row's lock.
-
-    The file's name is the render's own, and only who holds the row may write it. So a worker that
-    dies here leaves nothing behind that the next attempt does not replace.
-    """
-    content = encode(sampled.image)
-    render = lease.render
-    with transaction.atomic():
-        if not leases.lock(lease):
-            return False
-        name = store(f"renders/{render.public_id}.webp", content)
-        return leases.finish(
-            lease, image=name, sha256=hashlib.sha256(content).hexdigest(),
-            unet_evaluations=sampled.unet_evaluations, seconds=sampled.seconds,
-            provenance=_provenance(render, sampled),
-        )
-
-
-def _provenance(render: Render, sampled: Sampled) -> dict[str, object]:
-    """Everything the image depends on, the model named as its row names it."""
-    recipe = asdict(render.recipe()) | {"source": render.model.source}
-    return {"recipe": recipe, "worker": leases.holder_name(), **sampled.provenance}
-
-
-def _release_all(leased: list[Lease], error: str) -> None:
-    for lease in leased:  # Settled ones hold no lease any more and stay as they are.
-        leases.release(lease, error)
+    def _keep(self, lease: Lease, sampled: Sampled) -> None:
+        """Keep an image, in one of the keeper's threads."""
+        keep(lease, sampled)
+        self._heartbeat.drop(lease)
+        notify_renders_changed()

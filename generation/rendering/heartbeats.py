@@ -4,6 +4,7 @@ import logging
 import threading
 import time
 import uuid
+from functools import partial
 from types import TracebackType
 from typing import Self
 
@@ -11,6 +12,7 @@ from django.conf import settings
 from django.db import Error, connection
 
 from generation.rendering import leases
+from generation.rendering.outages import outlast
 
 logger = logging.getLogger(__name__)
 
@@ -49,7 +51,7 @@ class Heartbeat:
 
     def _beat(self) -> None:
         try:
-            while not self._stopped.wait(settings.RENDER_LEASE_SECONDS / 3):
+            while not self._stopped.wait(_beat_seconds()):
                 self._renew()
         finally:
             connection.close()  # Connections belong to threads, and this one ends here.
@@ -59,7 +61,11 @@ class Heartbeat:
             oldest = time.monotonic() - settings.RENDER_LONGEST_SECONDS
             held = {lease_id for lease_id, since in self._held.items() if since > oldest}
         try:
-            leases.renew(held)
+            outlast(partial(leases.renew, held), seconds=_beat_seconds())
         except Error:  # The database may be back before the leases lapse.
             logger.warning("Leases could not be renewed.", exc_info=True)
             connection.close()
+
+
+def _beat_seconds() -> float:
+    return settings.RENDER_LEASE_SECONDS / 3

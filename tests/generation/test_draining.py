@@ -2,8 +2,11 @@
 
 import hashlib
 import io
+import itertools
+import threading
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -11,19 +14,24 @@ from typing import Any
 import pytest
 from django.core.files.base import ContentFile
 from django.core.files.storage import InMemoryStorage
+from django.db import IntegrityError, InterfaceError, OperationalError, connection
 from django.db.models.functions import Now
 from PIL import Image
 
 from generation.diffusion.recipes import Recipe
 from generation.diffusion.samples import Sampled, SamplingError
-from generation.models import Render, RenderState
+from generation.models import Priority, Render, RenderState
 from generation.rendering import leases
-from generation.rendering.draining import drain_renders
+from generation.rendering.draining import Unwanted, drain_renders
 from generation.rendering.files import StorageError, encode, store
+from generation.rendering.keeping import Keeper
+from generation.rendering.outages import outlast
+from generation.rendering.services import cancel_renders, pause_model
 from tests import factories
 
 Outcomes = Iterator[tuple[int, Sampled | SamplingError]]
-pytestmark = pytest.mark.django_db
+# Images are kept in other threads; blocks of the list begin at fixed keys.
+pytestmark = pytest.mark.django_db(transaction=True, reset_sequences=True)
 
 
 @pytest.fixture(autouse=True)
@@ -38,12 +46,13 @@ def paint(recipe: Recipe) -> Sampled:
     return Sampled(image, 2 * recipe.num_steps, 0.25, provenance={"device": "easel"})
 
 
-def paint_all(recipes: Iterable[Recipe]) -> Outcomes:
+def paint_all(recipes: Iterable[Recipe], *, unwanted: Unwanted) -> Outcomes:
     for index, recipe in enumerate(recipes):
-        yield index, paint(recipe)
+        if index not in unwanted([index]):
+            yield index, paint(recipe)
 
 
-def refuse_seven_steps(recipes: Iterable[Recipe]) -> Outcomes:
+def refuse_seven_steps(recipes: Iterable[Recipe], *, unwanted: Unwanted) -> Outcomes:
     for index, recipe in enumerate(recipes):
         failed = SamplingError("seven is unlucky")
         yield index, failed if recipe.num_steps == 7 else paint(recipe)
@@ -97,8 +106,8 @@ def test_drain_stops_at_its_time_and_says_that_more_is_left() -> None:
     for _ in range(3):
         factories.make_render(model=model)
 
-    def paint_slowly(recipes: Iterable[Recipe]) -> Outcomes:
-        for outcome in paint_all(recipes):
+    def paint_slowly(recipes: Iterable[Recipe], *, unwanted: Unwanted) -> Outcomes:
+        for outcome in paint_all(recipes, unwanted=unwanted):
             time.sleep(0.2)
             yield outcome
 
@@ -141,17 +150,17 @@ def test_object_storage_takes_the_exact_name() -> None:
 
 
 def test_image_of_a_lost_lease_is_dropped(media: Path) -> None:
-    render = factories.make_render()
+    render, reaped = factories.make_render(), list[leases.Reaped]()
 
-    def lose_the_lease(recipes: Iterable[Recipe]) -> Outcomes:
-        for outcome in paint_all(recipes):
+    def lose_the_lease(recipes: Iterable[Recipe], *, unwanted: Unwanted) -> Outcomes:
+        for outcome in paint_all(recipes, unwanted=unwanted):
             Render.objects.update(lease_expires_at=Now() - timedelta(seconds=1))
-            leases.reap()
-            Render.objects.update(attempts=3)
+            reaped.append(leases.reap())
             yield outcome
-            return
 
-    drain_renders(render.model_id, sample=lose_the_lease, seconds=60)
+    drain_renders(render.model_id, sample=lose_the_lease, seconds=60,
+                  is_stopping=lambda: bool(reaped))
+    assert reaped == [leases.Reaped(returned=1, quarantined=0)]
     render.refresh_from_db()
     assert render.state == RenderState.PENDING
     assert files(media) == []
@@ -162,14 +171,13 @@ def test_encoding_is_lossless() -> None:
     assert Image.open(io.BytesIO(encode(image))).tobytes() == image.tobytes()
 
 
-@pytest.mark.django_db(transaction=True)
 def test_lease_is_renewed_during_a_long_image(settings: Any) -> None:
     settings.RENDER_LEASE_SECONDS = 1
     render = factories.make_render()
     reaped = []
 
-    def paint_for_long(recipes: Iterable[Recipe]) -> Outcomes:
-        for outcome in paint_all(recipes):
+    def paint_for_long(recipes: Iterable[Recipe], *, unwanted: Unwanted) -> Outcomes:
+        for outcome in paint_all(recipes, unwanted=unwanted):
             for _ in range(8):
                 time.sleep(0.25)
                 reaped.append(leases.reap().returned)
@@ -178,3 +186,183 @@ def test_lease_is_renewed_during_a_long_image(settings: Any) -> None:
     drain_renders(render.model_id, sample=paint_for_long, seconds=1)
     render.refresh_from_db()
     assert (render.state, render.attempts, sum(reaped)) == ("ready", 1, 0)
+
+
+class Easel:
+    """Samples with two slots, one step at a time, and remembers what each call held together."""
+
+    def __init__(self, *, at_step: Callable[[int], object] = lambda _step: None) -> None:
+        self.calls: list[list[int]] = []
+        self.dropped: list[int] = []
+        self._at_step = at_step
+        self._step = 0
+
+    def __call__(self, recipes: Iterable[Recipe], *, unwanted: Unwanted) -> Outcomes:
+        waiting, slots = enumerate(recipes), dict[int, tuple[Recipe, int]]()
+        self.calls.append([])
+        while slots.update(self._refill(waiting, 2 - len(slots))) or slots:
+            self._step += 1
+            self._at_step(self._step)
+            for index in unwanted(list(slots)):
+                self.dropped.append(slots.pop(index)[0].num_steps)
+            slots = {index: (recipe, left - 1) for index, (recipe, left) in slots.items()}
+            for index in [index for index, (_, left) in slots.items() if left == 0]:
+                yield index, paint(slots.pop(index)[0])
+
+    def _refill(
+        self, waiting: Iterator[tuple[int, Recipe]], room: int
+    ) -> dict[int, tuple[Recipe, int]]:
+        taken = dict(itertools.islice(waiting, room))
+        self.calls[-1] += [recipe.num_steps for recipe in taken.values()]
+        return {index: (recipe, recipe.num_steps) for index, recipe in taken.items()}
+
+
+def states() -> dict[int, str]:
+    return dict(Render.objects.values_list("num_steps", "state"))
+
+
+def test_each_batch_holds_one_kind_and_suspects_come_last_and_alone() -> None:
+    model, easel = factories.make_model(), Easel()
+    for num_steps in (2, 3, 4):
+        factories.make_render(model=model, num_steps=num_steps)
+    for num_steps in (5, 6):
+        factories.make_render(model=model, num_steps=num_steps, width=64)
+    for num_steps in (7, 8):
+        factories.make_render(model=model, num_steps=num_steps, shared_losses=2)
+    assert drain_renders(model.pk, sample=easel, seconds=60) is False
+    assert [call for call in easel.calls if call] == [[6, 5], [4, 3, 2], [8], [7]]
+    assert set(states().values()) == {"ready"}
+
+
+def test_cancelled_render_is_dropped_within_a_step_and_the_others_go_on() -> None:
+    model = factories.make_model()
+    for num_steps in (4, 8, 9):
+        factories.make_render(model=model, num_steps=num_steps)
+
+    def cancel(step: int) -> None:
+        if step == 2:
+            cancel_renders(Render.objects.filter(num_steps=9))
+
+    easel = Easel(at_step=cancel)
+    assert drain_renders(model.pk, sample=easel, seconds=60) is False
+    assert easel.dropped == [9]
+    assert states() == {4: "ready", 8: "ready", 9: "cancelled"}
+
+
+def test_paused_model_stops_within_a_step_and_its_renders_are_untried() -> None:
+    model = factories.make_model()
+    for num_steps in (7, 8, 9):
+        factories.make_render(model=model, num_steps=num_steps)
+
+    def pause(step: int) -> None:
+        if step == 3:
+            pause_model(model)
+
+    easel = Easel(at_step=pause)
+    assert drain_renders(model.pk, sample=easel, seconds=60) is False
+    assert easel.dropped == [9, 8]
+    assert states() == dict.fromkeys((7, 8, 9), "pending")
+    assert set(Render.objects.values_list("attempts", "shared_losses")) == {(0, 0)}
+
+
+def test_leaving_worker_puts_back_what_it_has_in_work() -> None:
+    model, steps = factories.make_model(), list[int]()
+    for num_steps in (7, 8):
+        factories.make_render(model=model, num_steps=num_steps)
+    easel = Easel(at_step=steps.append)
+    is_left_over = drain_renders(model.pk, sample=easel, seconds=60,
+                                 is_stopping=lambda: len(steps) >= 2)
+    assert (is_left_over, len(steps)) == (True, 2)
+    assert states() == {7: "pending", 8: "pending"}
+    assert set(Render.objects.values_list("attempts", flat=True)) == {0}
+
+
+def test_after_the_time_is_up_what_is_in_work_is_finished() -> None:
+    model = factories.make_model()
+    for num_steps in (2, 3, 4):
+        factories.make_render(model=model, num_steps=num_steps)
+    easel = Easel(at_step=lambda _step: time.sleep(0.2))
+    assert drain_renders(model.pk, sample=easel, seconds=0.1) is True
+    assert states() == {4: "ready", 3: "ready", 2: "pending"}
+
+
+def test_full_storage_puts_back_what_is_in_work_untried(media: Path) -> None:
+    model = factories.make_model()
+    for num_steps in (2, 200, 201):
+        factories.make_render(model=model, num_steps=num_steps)
+    Render.objects.filter(num_steps=2).update(priority=Priority.RUNNING_STUDY)
+    (media / "renders").write_text("no folder can be made here")
+    easel = Easel(at_step=lambda _step: time.sleep(0.02))
+    assert drain_renders(model.pk, sample=easel, seconds=60) is False
+    assert states() == dict.fromkeys((2, 200, 201), "pending")
+    assert set(Render.objects.values_list("attempts", flat=True)) == {0}
+    assert "could not be stored" in Render.objects.get(num_steps=2).error
+
+
+def end_connections(step: int) -> None:
+    """Every third step, what a restart of PostgreSQL does to those who use it."""
+    if step % 3:
+        return
+    with suppress(OperationalError), connection.cursor() as cursor:
+        cursor.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+                       "WHERE datname = current_database() AND pid <> pg_backend_pid()")
+        cursor.execute("SELECT pg_terminate_backend(pg_backend_pid())")
+
+
+def test_lost_connections_lose_no_image() -> None:
+    model = factories.make_model()
+    for num_steps in (2, 3, 4, 5, 6):
+        factories.make_render(model=model, num_steps=num_steps)
+    easel = Easel(at_step=end_connections)
+    assert drain_renders(model.pk, sample=easel, seconds=60) is False
+    assert set(states().values()) == {"ready"}
+    assert set(Render.objects.values_list("attempts", flat=True)) == {1}
+    assert not easel.dropped
+
+
+def test_outage_is_waited_out_and_a_long_one_is_not() -> None:
+    errors: Iterator[Exception]
+
+    def ask() -> str:
+        for error in errors:
+            raise error
+        return "here"
+
+    errors = iter([OperationalError("restarting"), InterfaceError("closed")])
+    assert outlast(ask) == "here"
+    errors = iter([OperationalError("restarting"), OperationalError("gone")])
+    with pytest.raises(OperationalError, match="gone"):
+        outlast(ask, seconds=0.1)
+
+
+def test_other_errors_are_not_taken_for_an_outage() -> None:
+    asked = []
+
+    def ask() -> None:
+        asked.append(1)
+        raise IntegrityError
+
+    with pytest.raises(IntegrityError):
+        outlast(ask)
+    assert len(asked) == 1
+
+
+def test_sampler_waits_for_the_keeper_when_too_many_images_wait() -> None:
+    lease = leases.lease_next(factories.make_render().model_id)
+    assert lease is not None
+    sampled, gate = paint(lease.render.recipe()), threading.Event()
+    taken: list[int] = []
+
+    def take_many() -> None:
+        with Keeper(lambda _lease, _sampled: gate.wait()) as keeper:
+            for number in range(100):
+                keeper.take(lease, sampled)
+                taken.append(number)
+
+    sampling = threading.Thread(target=take_many)
+    sampling.start()
+    time.sleep(0.5)
+    assert 0 < len(taken) < 30
+    gate.set()
+    sampling.join(20)
+    assert len(taken) == 100
