@@ -28,10 +28,16 @@ class RenderCounts:
     running: int = 0
     waiting: int = 0
     quarantined: int = 0
+    cancelled: int = 0
 
     @property
     def total(self) -> int:
-        return self.done + self.running + self.waiting + self.quarantined
+        return self.done + self.running + self.waiting + self.stopped
+
+    @property
+    def stopped(self) -> int:
+        """Those that wait for a person, not for a worker."""
+        return self.quarantined + self.cancelled
 
     @property
     def is_settled(self) -> bool:
@@ -171,7 +177,8 @@ def _counts(renders: QuerySet[Render]) -> RenderCounts:
     states = Counter(renders.values_list("state", flat=True))
     return RenderCounts(done=states[RenderState.READY], running=states[RenderState.RUNNING],
                         waiting=states[RenderState.PENDING],
-                        quarantined=states[RenderState.QUARANTINED])
+                        quarantined=states[RenderState.QUARANTINED],
+                        cancelled=states[RenderState.CANCELLED])
 
 
 def _failures(renders: QuerySet[Render], pairs: QuerySet[Pair]) -> list[Failure]:

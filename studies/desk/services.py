@@ -5,8 +5,8 @@ from collections.abc import Iterable, Sequence
 from django.db import transaction
 from django.utils.timezone import now
 
-from generation.models import Predictor, Prompt
-from generation.rendering.services import retry_quarantined
+from generation.models import Predictor, Priority, Prompt
+from generation.rendering.services import prioritise, retry_cancelled, retry_quarantined
 from studies import tasks
 from studies.desk.discarding import discard_pairs
 from studies.desk.freezing import content_hash
@@ -105,9 +105,11 @@ def prepare(study: Study) -> None:
 
 @transaction.atomic
 def retry_failed(study: Study) -> int:
-    """Give failed images new attempts and failed pairs another composition; return how many."""
+    """Give failed and cancelled images, and failed pairs, another chance; return how many."""
+    renders = study_renders(study)
     broken = Pair.objects.filter(contrast__study=study).exclude(composition_error="")
-    return retry_quarantined(study_renders(study)) + broken.update(composition_error="")
+    return (retry_quarantined(renders) + retry_cancelled(renders)
+            + broken.update(composition_error=""))
 
 
 @transaction.atomic
@@ -124,6 +126,7 @@ def open_session(session: StudySession) -> None:
     session.state, session.closed_at = SessionState.OPEN, None
     session.opened_at = session.opened_at or now()
     session.save(update_fields=["state", "opened_at", "closed_at"])
+    prioritise(study_renders(study), Priority.RUNNING_STUDY)
 
 
 @transaction.atomic

@@ -12,6 +12,7 @@ from django.db import IntegrityError, transaction
 from PIL import Image
 
 from generation.models import Render
+from generation.rendering.services import restore_missing
 from studies.models import Pair, Side, Stimulus
 
 logger = logging.getLogger(__name__)
@@ -26,6 +27,10 @@ class StimulusError(Exception):
     """A pair cannot be composed; the message says which render is wrong and how."""
 
 
+class RenderMissing(StimulusError):
+    """A render's file is gone; it is rendered again, and the pair waits for it."""
+
+
 def compose_pending(*, seconds: float = COMPOSE_SECONDS) -> int:
     """Compose the stimuli of every pair that has its renders; return how many pairs were done.
 
@@ -38,6 +43,8 @@ def compose_pending(*, seconds: float = COMPOSE_SECONDS) -> int:
             break
         try:
             num_composed += _compose_by_id(pair_id)
+        except RenderMissing as error:
+            logger.warning("stimulus waits", extra={"pair": pair_id, "reason": str(error)})
         except StimulusError as error:
             logger.error("stimulus not composed", extra={"pair": pair_id, "reason": str(error)})
             Pair.objects.filter(pk=pair_id).update(composition_error=str(error))
@@ -97,7 +104,10 @@ def _read(render: Render) -> Image.Image:
         with render.image.open("rb") as file:
             content = file.read()
     except OSError as error:
-        raise StimulusError(f"render {render.public_id} has no file: {error}") from error
+        reason = f"render {render.public_id} has no file: {error}"
+        if restore_missing(Render.objects.filter(pk=render.pk)):
+            raise RenderMissing(f"{reason}; it is rendered again") from error
+        raise StimulusError(reason) from error
     if hashlib.sha256(content).hexdigest() != render.sha256:
         raise StimulusError(f"the file of render {render.public_id} is not the one rendered")
     try:

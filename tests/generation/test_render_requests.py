@@ -8,10 +8,19 @@ from django.conf import settings
 from pytest_django import DjangoCaptureOnCommitCallbacks
 
 from generation.budget.prediction import Prediction
-from generation.models import Budget, Render, RenderState
+from generation.models import Budget, Priority, Render, RenderState
+from generation.rendering import leases
 from generation.rendering.budgets import predict_budgets
 from generation.rendering.queueing import drain_has_begun, queue_drain
-from generation.rendering.services import request_renders, retry_quarantined
+from generation.rendering.services import (
+    cancel_renders,
+    pause_model,
+    request_renders,
+    restore_missing,
+    resume_model,
+    retry_cancelled,
+    retry_quarantined,
+)
 from generation.tasks import drain_renders, reap_renders
 from tests import factories
 
@@ -118,6 +127,71 @@ def test_retry_gives_quarantined_renders_new_attempts(
     ready.refresh_from_db()
     assert (quarantined.state, quarantined.attempts, quarantined.error) == ("pending", 0, "")
     assert ready.state == RenderState.READY
+    assert queued_drains() == 1
+
+
+def test_urgent_request_makes_waiting_renders_urgent_and_never_less() -> None:
+    model, prompt = factories.make_model(), factories.make_prompt()
+    key = (prompt.pk, 1, 8)
+    for asked, expected in ((Priority.CURVES, 20), (Priority.RUNNING_STUDY, 0),
+                            (Priority.STUDY, 0)):
+        renders = request_renders(model, [(prompt, 1, 8)], priority=asked)
+        assert (renders[key].priority, Render.objects.get().priority) == (expected, expected)
+
+
+def test_cancelled_render_asked_for_again_waits_untried() -> None:
+    model, prompt = factories.make_model(), factories.make_prompt()
+    [render] = request_renders(model, [(prompt, 1, 8)]).values()
+    unasked = factories.make_render(model=model, state=RenderState.CANCELLED)
+    Render.objects.filter(pk=render.pk).update(attempts=2, state=RenderState.CANCELLED)
+    [again] = request_renders(model, [(prompt, 1, 8)]).values()
+    assert (again.pk, again.state, again.attempts) == (render.pk, "pending", 0)
+    unasked.refresh_from_db()
+    assert unasked.state == RenderState.CANCELLED
+
+
+def test_cancelling_takes_what_is_unfinished_and_its_leases() -> None:
+    leased = factories.make_render()
+    lease = leases.lease_next(leased.model_id)
+    assert lease is not None
+    factories.make_render(model=leased.model)
+    ready = factories.make_ready_render(model=leased.model)
+    assert cancel_renders(Render.objects.all()) == 2
+    assert Render.objects.filter(state=RenderState.CANCELLED, lease_id=None).count() == 2
+    ready.refresh_from_db()
+    assert ready.state == RenderState.READY
+    assert not leases.lock(lease)
+    assert retry_cancelled(Render.objects.all()) == 2
+    assert Render.objects.claimable().count() == 2
+
+
+def test_paused_model_is_left_alone_until_it_is_resumed(
+    django_capture_on_commit_callbacks: DjangoCaptureOnCommitCallbacks,
+) -> None:
+    model = factories.make_render().model
+    pause_model(model)
+    reap_renders()
+    drain_renders(model.pk)
+    assert queued_drains() == 0
+    with django_capture_on_commit_callbacks(execute=True):
+        resume_model(model)
+    assert queued_drains() == 1
+    assert Render.objects.claimable().count() == 1
+
+
+def test_ready_render_without_its_file_is_rendered_again(
+    django_capture_on_commit_callbacks: DjangoCaptureOnCommitCallbacks,
+) -> None:
+    lost, whole = factories.make_ready_render(), factories.make_ready_render()
+    waiting = factories.make_render()
+    Path(lost.image.path).unlink()
+    with django_capture_on_commit_callbacks(execute=True):
+        assert restore_missing(Render.objects.all()) == 1
+    for render in (lost, whole, waiting):
+        render.refresh_from_db()
+    assert (lost.state, lost.sha256, lost.attempts) == ("pending", "", 0)
+    assert "file was gone from the storage" in lost.error
+    assert (whole.state, waiting.state, waiting.error) == ("ready", "pending", "")
     assert queued_drains() == 1
 
 

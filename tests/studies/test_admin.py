@@ -14,7 +14,7 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django.utils.timezone import now
 
-from generation.models import Predictor, RenderState
+from generation.models import Predictor, Render, RenderState
 from generation.scenes.tokenizer import build_tokenizer
 from studies.desk import services
 from studies.desk.dashboard import add_next_steps
@@ -239,6 +239,16 @@ def test_the_page_shows_budgets_images_and_failures(desk: Client) -> None:
     assert "1 failed image is tried again." in response.content.decode()
     failed.refresh_from_db()
     assert failed.state == RenderState.PENDING
+
+
+def test_the_page_is_kind_about_cancelled_images(desk: Client) -> None:
+    study = make_ready_study()
+    renders = Render.objects.filter(model=study.model)
+    renders.filter(pk=renders.order_by("pk")[0].pk).update(state=RenderState.CANCELLED)
+    address = reverse("admin:studies_study_progress", args=[study.pk])
+    content = desk.get(address).content.decode()
+    assert "1 image was cancelled, so its pair is not shown. Nothing is broken" in content
+    assert 'data-failed="1"' in content
 
 
 def test_a_launched_study_can_be_read_but_not_changed(desk: Client) -> None:

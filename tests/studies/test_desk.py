@@ -15,7 +15,7 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.utils.timezone import now
 
-from generation.models import Budget, Predictor, Prompt, Render, RenderState
+from generation.models import Budget, Predictor, Priority, Prompt, Render, RenderState
 from studies import tasks
 from studies.desk import preparation, progress, services
 from studies.desk.freezing import content_hash
@@ -478,6 +478,27 @@ def test_the_histogram_counts_every_budget_in_its_bin() -> None:
 ])
 def test_time_left_is_said_no_more_precisely_than_it_is_known(seconds: float, words: str) -> None:
     assert progress.duration_in_words(seconds) == words
+
+
+def test_images_of_an_open_study_go_first() -> None:
+    session = factories.make_open_session(state=SessionState.DRAFT, num_pairs=4)
+    other = factories.make_render()
+    services.open_session(session)
+    assert set(progress.study_renders(session.study).values_list("priority", flat=True)) == {0}
+    other.refresh_from_db()
+    assert other.priority == Priority.STUDY
+
+
+def test_cancelled_images_wait_for_nobody_and_may_be_asked_for_again() -> None:
+    contrast = factories.make_contrast()
+    pair = factories.make_ready_pair(contrast=contrast)
+    Render.objects.filter(pk=pair.baseline_id).update(state=RenderState.CANCELLED)
+    counts = progress.study_progress(contrast.study).renders
+    assert (counts.done, counts.cancelled, counts.waiting, counts.total) == (1, 1, 0, 2)
+    assert counts.is_settled
+    assert services.retry_failed(contrast.study) == 1
+    counts = progress.study_progress(contrast.study).renders
+    assert (counts.waiting, counts.cancelled) == (1, 0)
 
 
 def test_retrying_gives_failed_images_and_broken_pairs_another_chance() -> None:

@@ -159,6 +159,22 @@ def test_pair_that_cannot_be_composed_says_so_and_is_not_tried_again(
     assert "is not the one rendered" in failure.error
 
 
+def test_pair_whose_file_is_gone_waits_for_it_to_be_rendered_again(
+    contrast: Contrast, caplog: pytest.LogCaptureFixture
+) -> None:
+    pair = make_pair(contrast)
+    Path(pair.baseline.image.path).unlink()
+    assert compose_pending() == 0
+    assert "stimulus waits" in caplog.text
+    pair.refresh_from_db()
+    assert (pair.composition_error, pair.baseline.state) == ("", "pending")
+    assert "file was gone from the storage" in pair.baseline.error
+    again = noisy_render(50, size=32, prompt=factories.make_prompt())
+    Render.objects.filter(pk=pair.baseline_id).update(
+        state="ready", image=again.image.name, sha256=again.sha256, finished_at=again.finished_at)
+    assert compose_pending() == 1
+
+
 def test_images_too_large_for_one_file_are_said(contrast: Contrast) -> None:
     model, prompt = contrast.study.model, factories.make_prompt()
     renders = [factories.make_ready_render(model=model, prompt=prompt, num_steps=num_steps,
