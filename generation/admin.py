@@ -21,7 +21,13 @@ from unfold.decorators import display
 from generation.latency_admin import LatencyInline, latency_state, measure_latency
 from generation.models import Budget, DiffusionModel, Predictor, Prompt, Render, RenderState
 from generation.rendering.inspection import inspect_model_source, inspect_predictor_folder
-from generation.rendering.services import retry_quarantined
+from generation.rendering.services import (
+    cancel_renders,
+    pause_model,
+    restore_missing,
+    resume_model,
+    retry_quarantined,
+)
 
 # A file that shows two images is two sides wide; WebP ends at 16383 pixels.
 LARGEST_SIDE = 8184
@@ -30,6 +36,7 @@ STATE_LABELS = {
     RenderState.RUNNING: "warning",
     RenderState.READY: "success",
     RenderState.QUARANTINED: "danger",
+    RenderState.CANCELLED: "default",
 }
 
 
@@ -93,9 +100,10 @@ class DiffusionModelForm(forms.ModelForm):
 class DiffusionModelAdmin(ModelAdmin):
     form = DiffusionModelForm
     list_display = ("name", "source", "scheduler", "reference_steps", "guidance", "size",
-                    "ready_renders", "waiting_renders", "quarantined_renders")
+                    "is_paused", "ready_renders", "waiting_renders", "quarantined_renders")
+    list_filter = ("is_paused",)
     search_fields = ("name", "source")
-    actions = (measure_latency,)
+    actions = (measure_latency, "pause", "resume")
     # What images were made with stays what it was; another setting is another model.
     sampling_fields = ("source", "revision", "scheduler", "reference_steps", "guidance", "width",
                        "height")
@@ -128,6 +136,18 @@ class DiffusionModelAdmin(ModelAdmin):
     @display(description="Latency")
     def latency(self, model: DiffusionModel) -> str:
         return latency_state(model)
+
+    @admin.action(description="Pause rendering", permissions=["change"])
+    def pause(self, request: HttpRequest, queryset: QuerySet[DiffusionModel]) -> None:
+        for model in queryset:
+            pause_model(model)
+        self.message_user(request, f"Workers leave {_counted(queryset, 'model')} alone.")
+
+    @admin.action(description="Resume rendering", permissions=["change"])
+    def resume(self, request: HttpRequest, queryset: QuerySet[DiffusionModel]) -> None:
+        for model in queryset:
+            resume_model(model)
+        self.message_user(request, f"{_counted(queryset, 'model')} may be rendered with again.")
 
     @display(description="Size")
     def size(self, model: DiffusionModel) -> str:
@@ -214,17 +234,18 @@ class PromptAdmin(RecordAdmin):
 
 @admin.register(Render)
 class RenderAdmin(RecordAdmin):
-    list_display = ("thumbnail", "prompt", "num_steps", "seed", "model", "state_label",
-                    "unet_evaluations", "cost_seconds", "attempts", "short_error")
+    list_display = ("thumbnail", "prompt", "num_steps", "seed", "model", "state_label", "priority",
+                    "unet_evaluations", "cost_seconds", "cost_joules", "attempts", "short_error")
     list_display_links = ("thumbnail", "prompt")
     list_select_related = ("model", "prompt")
-    list_filter = ("state", "model")
+    list_filter = ("state", "priority", "model")
     list_per_page = 50
     search_fields = ("prompt__text", "sha256")
     ordering = ("-pk",)
-    actions = ("retry_quarantined",)
+    actions = ("retry_quarantined", "cancel", "restore")
     fieldsets = (
-        (None, {"fields": ("picture", "state", "error", "attempts")}),
+        (None, {"fields": ("picture", "state", "priority", "error", "attempts",
+                           "shared_losses")}),
         ("Recipe", {"fields": ("model", "prompt", "seed", "num_steps", "scheduler", "guidance",
                                "width", "height")}),
         ("Cost", {"fields": ("unet_evaluations", "seconds", "joules")}),
@@ -258,9 +279,26 @@ class RenderAdmin(RecordAdmin):
     @admin.action(description="Retry quarantined renders", permissions=["retry"])
     def retry_quarantined(self, request: HttpRequest, queryset: Any) -> None:
         retried = retry_quarantined(queryset)
-        message = (f"{retried} quarantined renders wait for a worker again." if retried
-                   else "None of the selected renders is quarantined.")
-        self.message_user(request, message, messages.SUCCESS if retried else messages.WARNING)
+        self._report(request, retried, f"{retried} quarantined renders wait for a worker again.",
+                     otherwise="None of the selected renders is quarantined.")
+
+    @admin.action(description="Cancel renders that are not finished", permissions=["retry"])
+    def cancel(self, request: HttpRequest, queryset: Any) -> None:
+        cancelled = cancel_renders(queryset)
+        self._report(request, cancelled, f"{cancelled} renders are cancelled.",
+                     otherwise="All the selected renders are finished already.")
+
+    @admin.action(description="Render again where the file is gone", permissions=["retry"])
+    def restore(self, request: HttpRequest, queryset: Any) -> None:
+        missing = restore_missing(queryset)
+        self._report(request, missing, f"{missing} files are gone; they are rendered again.",
+                     otherwise="Every ready render has its file.")
+
+    def _report(
+        self, request: HttpRequest, count: int, message: str, *, otherwise: str
+    ) -> None:
+        self.message_user(request, message if count else otherwise,
+                          messages.SUCCESS if count else messages.WARNING)
 
     @display(description="Image")
     def thumbnail(self, render: Render) -> SafeString | str:
@@ -278,6 +316,10 @@ class RenderAdmin(RecordAdmin):
     def cost_seconds(self, render: Render) -> str:
         return "" if render.seconds is None else f"{render.seconds:.2f}"
 
+    @display(description="Joules", ordering="joules")
+    def cost_joules(self, render: Render) -> str:
+        return "" if render.joules is None else f"{render.joules:.1f}"
+
     @display(description="Error")
     def short_error(self, render: Render) -> str:
         return Truncator(render.error).chars(56)
@@ -290,6 +332,11 @@ def _picture(render: Render, *, width: int) -> SafeString | str:
     height = round(width * render.height / render.width)
     return format_html('<img src="{}" width="{}" height="{}" loading="lazy" alt="{}">',
                        address, width, height, f"{render.prompt} at {render.num_steps} steps")
+
+
+def _counted(models: QuerySet[DiffusionModel], noun: str) -> str:
+    number = models.count()
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
 def _checked_size(pixels: int) -> int:

@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 from django.contrib.auth.models import Permission, User
+from django.db.models import Model
 from django.test import Client
 from django.urls import reverse
 
@@ -124,11 +125,47 @@ def test_image_that_is_not_there_is_said_to_be_missing(admin_client: Client) -> 
     assert admin_client.get(address).status_code == 404
 
 
-def retry_all(client: Client) -> str:
-    data = {"action": "retry_quarantined",
-            "_selected_action": list(Render.objects.values_list("pk", flat=True))}
-    address = reverse("admin:generation_render_changelist")
+def act_on_all(client: Client, model: type[Model], action: str) -> str:
+    rows = list(model._default_manager.values_list("pk", flat=True))
+    address = reverse(f"admin:generation_{model._meta.model_name}_changelist")
+    data = {"action": action, "_selected_action": rows}
     return client.post(address, data, follow=True).content.decode()
+
+
+def retry_all(client: Client) -> str:
+    return act_on_all(client, Render, "retry_quarantined")
+
+
+def test_models_are_paused_and_resumed(admin_client: Client) -> None:
+    model = factories.make_model()
+    for action, is_paused in (("pause", True), ("resume", False)):
+        assert "1 model" in act_on_all(admin_client, DiffusionModel, action)
+        model.refresh_from_db()
+        assert model.is_paused is is_paused
+
+
+def test_renders_are_cancelled_and_missing_files_rendered_again(admin_client: Client) -> None:
+    waiting, ready = factories.make_render(), factories.make_ready_render()
+    assert "1 renders are cancelled" in act_on_all(admin_client, Render, "cancel")
+    assert "finished already" in act_on_all(admin_client, Render, "cancel")
+    assert "Every ready render has its file" in act_on_all(admin_client, Render, "restore")
+    Path(ready.image.path).unlink()
+    assert "1 files are gone" in act_on_all(admin_client, Render, "restore")
+    states = {render.pk: render.state for render in Render.objects.all()}
+    assert states == {waiting.pk: "cancelled", ready.pk: "pending"}
+
+
+@pytest.mark.parametrize("action", ["cancel", "restore", "retry_quarantined"])
+def test_viewer_changes_no_render(action: str) -> None:
+    factories.make_render()
+    act_on_all(staff_client("view_render"), Render, action)
+    assert Render.objects.claimable().count() == 1
+
+
+def test_viewer_pauses_no_model() -> None:
+    factories.make_model()
+    act_on_all(staff_client("view_diffusionmodel"), DiffusionModel, "pause")
+    assert not DiffusionModel.objects.filter(is_paused=True).exists()
 
 
 def test_quarantined_renders_are_retried(admin_client: Client) -> None:
