@@ -178,14 +178,16 @@ CELERY_TASK_ROUTES = {
 }
 
 RENDER_LEASE_SECONDS = _whole("BUDGETSTUDY_RENDER_LEASE_SECONDS", 120)
-RENDER_DRAIN_SECONDS = _whole("BUDGETSTUDY_RENDER_DRAIN_SECONDS", 10)
+# Long, for a sampler's batch runs empty at the end of every drain.
+RENDER_DRAIN_SECONDS = _whole("BUDGETSTUDY_RENDER_DRAIN_SECONDS", 60)
 RENDER_MAX_ATTEMPTS = _whole("BUDGETSTUDY_RENDER_MAX_ATTEMPTS", 3)
 RENDER_LONGEST_SECONDS = _whole("BUDGETSTUDY_RENDER_LONGEST_SECONDS", 900)  # For one image.
 RENDER_DEVICE = env.str("BUDGETSTUDY_DEVICE", "")  # Empty: a GPU where there is one.
 
-# A message outlives the longest drain, or a lone worker would find each of them expired; and not
-# by much, or they would pile up while there is no worker.
-_BEAT_EXPIRY = {"expires": 6.0 * RENDER_DRAIN_SECONDS}
+# A message outlives the longest drain and the loading of a model before it, or one worker on both
+# queues would find each of them expired; and not by much, or they would pile up while there is no
+# worker.
+_BEAT_EXPIRY = {"expires": 60.0 + 2.0 * RENDER_DRAIN_SECONDS}
 CELERY_BEAT_SCHEDULE = {
     "reap-lapsed-leases": {
         "task": "generation.tasks.reap_renders", "schedule": 15.0, "options": _BEAT_EXPIRY,

@@ -40,14 +40,19 @@ def require_free_port(host: str, port: int) -> None:
 
 
 def server_commands(host: str, port: int) -> dict[str, list[str]]:
-    """The processes of one machine: web, worker on both queues, and the clock."""
+    """The processes of one machine: the web, two workers, and the clock.
+
+    Images take their turns by the minute; what does not draw must not wait behind them.
+    """
     celery = [sys.executable, "-m", "celery", "-A", "budgetstudy"]
+    # One process each: CUDA does not survive a fork.
+    worker = [*celery, "worker", "--pool", "solo", "--loglevel", "INFO", "--without-gossip",
+              "--without-mingle"]
     return {
         "web": [sys.executable, "-m", "uvicorn", "budgetstudy.asgi:application", "--host", host,
                 "--port", str(port), "--log-level", "warning"],
-        # One process: CUDA does not survive a fork.
-        "worker": [*celery, "worker", "--pool", "solo", "-Q", "render,default",
-                   "--loglevel", "INFO", "--without-gossip", "--without-mingle"],
+        "renderer": [*worker, "-Q", "render", "-n", "renderer@%h"],
+        "worker": [*worker, "-Q", "default", "-n", "worker@%h"],
         # The plain scheduler keeps no file of its own.
         "clock": [*celery, "beat", "--scheduler", "celery.beat:Scheduler", "--loglevel", "WARNING"],
     }

@@ -11,8 +11,8 @@ from kombu.exceptions import KombuError
 from generation.models import DiffusionModel
 
 logger = logging.getLogger(__name__)
-# For a message that went astray while its mark stayed.
-_MARK_SECONDS = 120
+# For a message that went astray while its mark stayed. Longer than a drain, behind which it waits.
+_MARK_SECONDS = 60 + settings.RENDER_DRAIN_SECONDS
 
 
 def queue_drain(model: DiffusionModel) -> bool:

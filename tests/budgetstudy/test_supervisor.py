@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from budgetstudy.supervisor import PortError, require_free_port
+from budgetstudy.supervisor import PortError, require_free_port, server_commands
 from tests.conftest import wait_until
 
 RUN = """
@@ -34,6 +34,13 @@ def test_taken_port_names_the_next_one() -> None:
         port = taken.getsockname()[1]
         with pytest.raises(PortError, match=f"make demo PORT={port % 65535 + 1}"):
             require_free_port("127.0.0.1", port)
+
+
+def test_what_does_not_draw_has_a_worker_of_its_own() -> None:
+    commands = server_commands("127.0.0.1", 8000)
+    queues = {name: command[command.index("-Q") + 1] for name, command in commands.items()
+              if "-Q" in command}
+    assert queues == {"renderer": "render", "worker": "default"}
 
 
 def test_impatient_second_interrupt_leaves_no_child_behind(tmp_path: Path) -> None:

@@ -22,7 +22,7 @@ HOST = "127.0.0.1"
 
 
 class Command(BaseCommand):
-    help = "Run everything on this machine with a demo study: servers, worker, web."
+    help = "Run everything on this machine with a demo study: servers, workers, web."
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--port", type=int, default=8000)
