@@ -99,11 +99,31 @@ def _leave(data_dir: Path, owner: int) -> None:
 
 def stop_servers(data_dir: Path) -> None:
     """Stop both servers, whoever uses them. Data are safe: PostgreSQL shuts down cleanly."""
+    _stop_postgres(data_dir)
+    _stop_redis(data_dir)
+
+
+def restart_postgres(data_dir: Path, *, down_seconds: float) -> None:
+    """Take PostgreSQL away from who uses it, for a while."""
+    with _exclusively(data_dir):
+        _stop_postgres(data_dir)
+        time.sleep(down_seconds)
+        _start_postgres(data_dir)
+
+
+def restart_redis(data_dir: Path, *, down_seconds: float) -> None:
+    """Take Redis away from who uses it, for a while, and with it all that it held."""
+    with _exclusively(data_dir):
+        _stop_redis(data_dir)
+        time.sleep(down_seconds)
+        _start_redis(data_dir)
+
+
+def _stop_postgres(data_dir: Path) -> None:
     if (data_dir / "postgres" / "postmaster.pid").exists():
         server = _postgres(data_dir)
         server.ensure_postgres_running()  # Reads which process it is.
         server.stop()
-    _stop_redis(data_dir)
 
 
 def _start_postgres(data_dir: Path) -> None:

@@ -58,6 +58,12 @@ def server_commands(host: str, port: int) -> dict[str, list[str]]:
     }
 
 
+def scratch_environment(data_dir: Path) -> dict[str, str]:
+    """For a process that has embedded servers and data of its own, whatever this one uses."""
+    return {**os.environ, "BUDGETSTUDY_DATA_DIR": str(data_dir), "DATABASE_URL": "",
+            "REDIS_URL": ""}
+
+
 class Supervisor:
     """Child processes, each in a process group of its own and with a log file of its own."""
 
@@ -72,24 +78,27 @@ class Supervisor:
         """Keep every process up, and call `tick` about twice a second, until interrupted."""
         for number in _INTERRUPTS:
             signal.signal(number, _interrupt)
-        self._logs.mkdir(parents=True, exist_ok=True)
         try:
-            for name in self._commands:
-                self._start(name)
+            self.start()
             while True:
                 tick()
-                self._revive(report)
+                self.revive(report)
                 time.sleep(_POLL_SECONDS)
         except KeyboardInterrupt:
             report("Stopping …")
         finally:
+            # An impatient second Ctrl-C must not leave children behind.
+            for number in _INTERRUPTS:
+                signal.signal(number, signal.SIG_IGN)
             self.stop()
+
+    def start(self) -> None:
+        self._logs.mkdir(parents=True, exist_ok=True)
+        for name in self._commands:
+            self._start(name)
 
     def stop(self) -> None:
         """Ask every child to end, and kill what has not after a few seconds."""
-        # An impatient second Ctrl-C must not leave children behind.
-        for number in _INTERRUPTS:
-            signal.signal(number, signal.SIG_IGN)
         for child in self._children.values():
             _signal_group(child, signal.SIGTERM)
         deadline = time.monotonic() + _GRACE_SECONDS
@@ -100,6 +109,14 @@ class Supervisor:
             child.wait()
         self._children.clear()
 
+    def process_id(self, name: str) -> int:
+        return self._children[name].pid
+
+    def kill(self, name: str) -> None:
+        """Kill a child and all that it has started, as the kernel does for want of memory."""
+        _signal_group(self._children[name], signal.SIGKILL)
+        self._children[name].wait()
+
     def log_file(self, name: str) -> Path:
         return self._logs / f"{name}.log"
 
@@ -107,7 +124,8 @@ class Supervisor:
         with self.log_file(name).open("ab") as log:
             self._children[name] = _spawn(self._commands[name], log, env=self._environment)
 
-    def _revive(self, report: Callable[[str], None]) -> None:
+    def revive(self, report: Callable[[str], None]) -> None:
+        """Start again what has ended."""
         for name, child in list(self._children.items()):
             if child.poll() is not None:
                 report(f"The {name} process ended with code {child.returncode}; starting it again. "

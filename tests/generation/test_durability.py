@@ -1,0 +1,74 @@
+"""Nothing is lost and nothing rendered twice, with real workers and servers that are taken away."""
+
+import io
+import json
+from typing import Any
+
+import pytest
+from django.core.management import CommandError, call_command
+
+from generation.models import Render, RenderState
+from generation.rendering.durability import Durability, prove_durability
+from generation.rendering.queueing import queue_drain
+from generation.rendering.services import request_renders
+from tests import factories
+from tests.conftest import running_worker, wait_until
+
+RENDERS, KILLS = 24, 4
+
+
+def test_nothing_is_lost_while_workers_are_killed_and_servers_restarted() -> None:
+    """The command's own servers are embedded ones, whatever this test's database is."""
+    said = io.StringIO()
+    call_command("check_durability", renders=RENDERS, kills=KILLS, json=True, stdout=said)
+    figures = json.loads(said.getvalue())
+    assert figures.pop("seconds") > 0
+    assert figures == {
+        "renders": RENDERS, "ready": RENDERS, "quarantined": 0, "kills": KILLS,
+        "redis_restarts": 1, "postgres_restarts": 1, "rendered_more_than_once": 0,
+        "orphan_files": 0, "sha256_mismatches": 0,
+    }
+
+
+@pytest.mark.django_db(transaction=True)
+def test_two_workers_share_a_model_and_render_nothing_twice() -> None:
+    model = factories.make_model(guidance=1.0, width=64, height=64)
+    prompt = factories.make_prompt()
+    short_turns = {"BUDGETSTUDY_RENDER_DRAIN_SECONDS": "2", "OMP_NUM_THREADS": "1"}
+    with running_worker(**short_turns), running_worker(**short_turns):
+        request_renders(model, [(prompt, seed, 6) for seed in range(60)])
+
+        def is_shared_and_done() -> bool:
+            queue_drain(model)  # One message would keep one worker busy.
+            return not Render.objects.exclude(state=RenderState.READY).exists()
+
+        wait_until(is_shared_and_done, seconds=180)
+    assert set(Render.objects.values_list("attempts", "shared_losses")) == {(1, 0)}
+    assert Render.objects.values("sha256").distinct().count() == 60
+    assert Render.objects.values("lease_holder").distinct().count() == 2
+
+
+@pytest.mark.django_db
+def test_trial_leaves_a_lab_s_data_alone() -> None:
+    factories.make_render()
+    with pytest.raises(ValueError, match="holds renders: expected an empty data folder"):
+        prove_durability(renders=1, kills=1, seed=0, report=print)
+
+
+@pytest.mark.parametrize("count", ["renders", "kills"])
+def test_trial_of_nothing_is_refused(count: str) -> None:
+    with pytest.raises(CommandError, match="at least 1 render and 1 kill"):
+        call_command("check_durability", **{count: 0})
+
+
+@pytest.mark.parametrize("loss", [
+    {"ready": 9}, {"rendered_more_than_once": 1}, {"orphan_files": 1}, {"sha256_mismatches": 1},
+])
+def test_any_loss_is_one(loss: dict[str, int]) -> None:
+    whole: dict[str, Any] = {
+        "renders": 10, "ready": 10, "quarantined": 0, "kills": 1, "redis_restarts": 1,
+        "postgres_restarts": 1, "rendered_more_than_once": 0, "orphan_files": 0,
+        "sha256_mismatches": 0, "seconds": 1.0,
+    }
+    assert not Durability(**whole).has_losses
+    assert Durability(**(whole | loss)).has_losses
