@@ -20,7 +20,12 @@ from unfold.decorators import display
 
 from generation.latency_admin import LatencyInline, latency_state, measure_latency
 from generation.models import Budget, DiffusionModel, Predictor, Prompt, Render, RenderState
-from generation.rendering.inspection import inspect_model_source, inspect_predictor_folder
+from generation.rendering.inspection import (
+    inspect_model_scheduler,
+    inspect_model_source,
+    inspect_predictor_folder,
+    model_size_factor,
+)
 from generation.rendering.services import (
     cancel_renders,
     pause_model,
@@ -93,7 +98,25 @@ class DiffusionModelForm(forms.ModelForm):
                 inspect_model_source(cleaned["source"], cleaned["revision"])
             except ValueError as error:
                 self.add_error("source", str(error))
+            else:
+                self._check_fit(cleaned["source"], cleaned["revision"])
         return cleaned
+
+    def _check_fit(self, source: str, revision: str) -> None:
+        """Refuse a scheduler and a size that this pipeline cannot work with."""
+        try:
+            inspect_model_scheduler(source, revision, self.cleaned_data.get("scheduler", "own"))
+        except ValueError as error:
+            self.add_error("scheduler", str(error))
+        try:
+            factor = model_size_factor(source, revision)
+        except ValueError as error:
+            self.add_error("source", str(error))
+            return
+        for side in ("width", "height"):
+            if (pixels := self.cleaned_data.get(side, 0)) % factor:
+                self.add_error(side, f"{pixels} is not a multiple of {factor}, the side of the "
+                               "squares that this pipeline makes images of.")
 
 
 @admin.register(DiffusionModel)

@@ -13,9 +13,16 @@ from diffusers import DiffusionPipeline
 from generation.diffusion.folders import (
     PipelineError,
     inspect_pipeline_folder,
+    left_out_parts,
     pipeline_class_name,
 )
 from generation.diffusion.schedulers import build_scheduler
+
+# A safety checker would blacken some images; a watermark is a change that only one side may show.
+_UNTOUCHED_IMAGES: dict[str, dict[str, Any]] = {
+    "StableDiffusionPipeline": {"safety_checker": None, "requires_safety_checker": False},
+    "StableDiffusionXLPipeline": {"add_watermarker": False},
+}
 
 
 def choose_device(device: str) -> torch.device:
@@ -47,29 +54,39 @@ def load_pipeline(source: str, revision: str, *, scheduler: str, device: str = "
     revision : str
         The hub id's 40-hex commit; empty for a folder.
     scheduler : str
-        `ddim` (eta 0) or `dpmsolver++` (2M), with trailing timestep spacing.
+        `ddim` (eta 0) or `dpmsolver++` (2M), with trailing timestep spacing; `own` leaves the
+        pipeline's scheduler as it was saved.
     device : str, optional
         A torch device; empty for a GPU where there is one.
 
     Returns
     -------
-    diffusers.StableDiffusionPipeline or diffusers.StableDiffusionXLPipeline
-        float32 on a CPU; on a GPU bfloat16, or float16 where that is all it has.
+    diffusers.DiffusionPipeline
+        Of a class that `folders.WEIGHTS_BY_CLASS` names. float32 on a CPU; on a GPU bfloat16, or
+        float16 where that is all it has.
 
     Raises
     ------
     PipelineError
-        If the pipeline is missing, of another class, without safetensors, or does not load.
+        If the pipeline is missing, of another class, without safetensors, does not load, or
+        cannot be driven by the scheduler.
     """
     folder = _folder(source, revision)
     inspect_pipeline_folder(folder)
     target = choose_device(device)
     pipeline = _load(folder, dtype=_dtype(target))
-    pipeline.scheduler = build_scheduler(scheduler, pipeline.scheduler.config)
+    if scheduler != "own":
+        pipeline.scheduler = build_scheduler(scheduler, pipeline.scheduler.config)
     pipeline.set_progress_bar_config(disable=True)
     pipeline.to(target)
-    pipeline.unet.to(memory_format=torch.channels_last)
+    if hasattr(pipeline, "unet"):  # Transformers have no images inside to lay out.
+        pipeline.unet.to(memory_format=torch.channels_last)
     return pipeline
+
+
+def denoiser(pipeline: Any) -> Any:
+    """The network that is called at every step: a UNet or a transformer."""
+    return pipeline.unet if hasattr(pipeline, "unet") else pipeline.transformer
 
 
 def _folder(source: str, revision: str) -> Path:
@@ -92,18 +109,16 @@ def _folder(source: str, revision: str) -> Path:
 
 
 def _load(folder: Path, *, dtype: torch.dtype) -> Any:
-    """Load the pipeline's parts, without the safety checker: it would blacken some images."""
     class_name = pipeline_class_name(folder)
-    without_checker = (
-        {"safety_checker": None, "requires_safety_checker": False}
-        if class_name == "StableDiffusionPipeline" else {}
-    )
+    # Parts that a class does not call optional must be named to be left out, as SD3's T5.
+    parts: dict[str, Any] = dict.fromkeys(left_out_parts(folder))
+    parts |= _UNTOUCHED_IMAGES.get(class_name, {})
     for library in (diffusers, transformers):
         library.utils.logging.disable_progress_bar()  # A worker's log is no terminal.
     try:
         return getattr(diffusers, class_name).from_pretrained(
             folder, use_safetensors=True, local_files_only=True, dtype=dtype,
-            low_cpu_mem_usage=False, **without_checker,
+            low_cpu_mem_usage=False, **parts,
         )
     except Exception as error:  # Half-copied weights and odd configurations raise anything.
         raise PipelineError(f"{folder} did not load as a {class_name}: {error}") from error

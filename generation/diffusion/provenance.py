@@ -7,6 +7,7 @@ import diffusers
 import torch
 import transformers
 
+from generation.diffusion.pipelines import denoiser
 from generation.diffusion.schedulers import describe_scheduler
 
 
@@ -24,7 +25,7 @@ def describe(pipeline: Any, *, batch_size: int) -> dict[str, Any]:
         "device": device.type,
         "device_name": (torch.cuda.get_device_name(device) if device.type == "cuda"
                         else platform.processor() or platform.machine()),
-        "dtype": str(pipeline.unet.dtype).removeprefix("torch."),
+        "dtype": str(denoiser(pipeline).dtype).removeprefix("torch."),
         "batch_size": batch_size,
         "pipeline": type(pipeline).__name__,
         "scheduler_config": describe_scheduler(pipeline.scheduler),

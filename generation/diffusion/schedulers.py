@@ -7,7 +7,7 @@ import torch
 from diffusers import DDIMScheduler, DPMSolverMultistepScheduler
 from torch import Tensor
 
-from generation.diffusion.folders import PipelineError
+from generation.diffusion.folders import PipelineError, refuse_foreign_scheduler
 
 
 class TrailingDDIM(DDIMScheduler):
@@ -48,19 +48,15 @@ def build_scheduler(name: str, config: Any) -> Any:
     PipelineError
         If the name is unknown, or the pipeline's own scheduler describes no such noise schedule.
     """
-    if "num_train_timesteps" not in config or "beta_schedule" not in config:
-        raise PipelineError(
-            f"the pipeline's own scheduler, {config.get('_class_name')}, has no beta schedule: "
-            "expected a diffusion model that predicts noise or velocity"
-        )
+    if name not in ("ddim", "dpmsolver++"):
+        raise PipelineError(f"unknown scheduler {name!r}: expected ddim or dpmsolver++")
+    refuse_foreign_scheduler(name, config)
     if name == "ddim":
         return TrailingDDIM.from_config(config, timestep_spacing="trailing")
-    if name == "dpmsolver++":
-        return TrailingDPMSolver.from_config(
-            config, timestep_spacing="trailing", algorithm_type="dpmsolver++", solver_order=2,
-            solver_type="midpoint", final_sigmas_type="zero", use_karras_sigmas=False,
-        )
-    raise PipelineError(f"unknown scheduler {name!r}: expected ddim or dpmsolver++")
+    return TrailingDPMSolver.from_config(
+        config, timestep_spacing="trailing", algorithm_type="dpmsolver++", solver_order=2,
+        solver_type="midpoint", final_sigmas_type="zero", use_karras_sigmas=False,
+    )
 
 
 def describe_scheduler(scheduler: Any) -> dict[str, Any]:

@@ -5,10 +5,16 @@ import re
 from pathlib import Path
 
 from generation.budget.tokens import TokenCounter
-from generation.diffusion.folders import PipelineError, inspect_pipeline_folder
+from generation.diffusion.folders import (
+    PipelineError,
+    folder_size_factor,
+    inspect_pipeline_folder,
+    inspect_scheduler,
+)
 from generation.models.diffusion_models import EMBEDDED_FOLDER, EMBEDDED_SOURCE
 
-__all__ = ["inspect_model_source", "inspect_pipeline_folder", "inspect_predictor_folder"]
+__all__ = ["inspect_model_scheduler", "inspect_model_source", "inspect_pipeline_folder",
+           "inspect_predictor_folder", "model_size_factor"]
 
 _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+")
 
@@ -36,6 +42,29 @@ def inspect_model_source(source: str, revision: str) -> None:
         inspect_pipeline_folder(Path(source))
 
 
+def inspect_model_scheduler(source: str, revision: str, scheduler: str) -> None:
+    """Refuse a scheduler that cannot drive a model's pipeline; a hub's is known once it is fetched.
+
+    Raises
+    ------
+    PipelineError
+        A `ValueError` that says which scheduler to choose.
+    """
+    if not revision:
+        inspect_scheduler(_folder(source), scheduler)
+
+
+def model_size_factor(source: str, revision: str) -> int:
+    """Return what a model's width and height must be multiples of; 1 for a hub id, not fetched yet.
+
+    Raises
+    ------
+    PipelineError
+        A `ValueError` that names the configuration that says nothing of it.
+    """
+    return 1 if revision else folder_size_factor(_folder(source))
+
+
 def inspect_predictor_folder(folder: Path) -> None:
     """Refuse a folder that cannot be a trained predictor.
 
@@ -49,6 +78,10 @@ def inspect_predictor_folder(folder: Path) -> None:
     TokenCounter.from_folder(folder)
     if not any(folder.glob("*.safetensors")):
         raise ValueError(f"{folder} holds no weights as a .safetensors file")
+
+
+def _folder(source: str) -> Path:
+    return EMBEDDED_FOLDER if source == EMBEDDED_SOURCE else Path(source)
 
 
 def _inspect_hub_id(source: str) -> None:

@@ -1,4 +1,5 @@
 import uuid
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -57,6 +58,27 @@ def test_model_that_cannot_work_is_refused_in_the_form(
 ) -> None:
     assert sentence in add_model(admin_client, model_form | changes)
     assert not DiffusionModel.objects.exists()
+
+
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        ({"scheduler": "ddim"}, "ddim cannot drive this pipeline"),
+        ({"scheduler": "dpmsolver++"}, "Choose “the pipeline&#x27;s own”"),
+        ({"width": 520, "source": "Lumina2Pipeline"}, "520 is not a multiple of 16"),
+        ({"height": 520, "source": "SanaPipeline"}, "520 is not a multiple of 32"),
+    ],
+)
+def test_scheduler_and_size_must_fit_the_pipeline(
+    admin_client: Client, family_folder: Callable[[str], Path], changes: dict[str, Any],
+    sentence: str,
+) -> None:
+    folder = str(family_folder(changes.get("source", "FluxPipeline")))
+    fitting = MODEL_FORM | {"source": folder, "scheduler": "own"}
+    assert sentence in add_model(admin_client, fitting | changes | {"source": folder})
+    assert not DiffusionModel.objects.exists()
+    add_model(admin_client, fitting)
+    assert DiffusionModel.objects.get().scheduler == "own"
 
 
 def test_how_a_model_is_sampled_cannot_change_once_it_has_renders(admin_client: Client) -> None:

@@ -1,13 +1,18 @@
 import json
 import shutil
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from generation.diffusion.folders import WEIGHTS_BY_CLASS
 from generation.rendering.inspection import (
+    inspect_model_scheduler,
     inspect_model_source,
     inspect_pipeline_folder,
     inspect_predictor_folder,
+    model_size_factor,
 )
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
@@ -71,6 +76,83 @@ def test_missing_part_is_named(folder: Path) -> None:
     shutil.rmtree(folder / "tokenizer")
     with pytest.raises(ValueError, match="no folder tokenizer"):
         inspect_pipeline_folder(folder)
+
+
+def list_part(folder: Path, part: str, origin: list[Any]) -> None:
+    index = json.loads((folder / "model_index.json").read_text())
+    (folder / "model_index.json").write_text(json.dumps(index | {part: origin}))
+
+
+@pytest.mark.parametrize("class_name", WEIGHTS_BY_CLASS)
+def test_every_tested_family_passes(
+    family_folder: Callable[[str], Path], class_name: str
+) -> None:
+    inspect_pipeline_folder(family_folder(class_name))
+
+
+@pytest.mark.parametrize("part", ["image_encoder", "text_encoder_3"])
+def test_listed_model_needs_safetensors_too(folder: Path, part: str) -> None:
+    list_part(folder, part, ["transformers", "SomeModel"])
+    with pytest.raises(ValueError, match=rf"{folder / part} holds no weights"):
+        inspect_pipeline_folder(folder)
+
+
+def test_listed_tokenizer_needs_a_folder(folder: Path) -> None:
+    list_part(folder, "tokenizer_2", ["transformers", "CLIPTokenizer"])
+    with pytest.raises(ValueError, match="no folder tokenizer_2"):
+        inspect_pipeline_folder(folder)
+
+
+def test_parts_left_out_or_never_loaded_need_nothing(folder: Path) -> None:
+    list_part(folder, "image_encoder", [None, None])
+    list_part(folder, "safety_checker", ["stable_diffusion", "StableDiffusionSafetyChecker"])
+    inspect_pipeline_folder(folder)
+
+
+def test_code_of_the_models_author_is_refused(folder: Path) -> None:
+    list_part(folder, "unet", ["my_unet", "MyUNet"])
+    with pytest.raises(ValueError, match="takes its unet from 'my_unet'"):
+        inspect_pipeline_folder(folder)
+
+
+@pytest.mark.parametrize("scheduler", ["ddim", "dpmsolver++"])
+def test_flow_matching_folder_needs_its_own_scheduler(
+    family_folder: Callable[[str], Path], scheduler: str
+) -> None:
+    for class_name in ("StableDiffusion3Pipeline", "SanaPipeline"):  # Sana's has unused betas.
+        source = str(family_folder(class_name))
+        inspect_model_scheduler(source, "", "own")
+        with pytest.raises(ValueError, match="Choose “the pipeline's own”"):
+            inspect_model_scheduler(source, "", scheduler)
+    inspect_model_scheduler(str(family_folder("PixArtSigmaPipeline")), "", scheduler)
+    inspect_model_scheduler("embedded", "", scheduler)
+    inspect_model_scheduler("owner/name", COMMIT, scheduler)
+
+
+def test_folder_without_a_scheduler_configuration_is_named(folder: Path) -> None:
+    with pytest.raises(ValueError, match=r"has no scheduler_config\.json"):
+        inspect_model_scheduler(str(folder), "", "ddim")
+
+
+@pytest.mark.parametrize(("autoencoder", "denoiser", "factor"), [
+    ({"block_out_channels": [128, 256, 512, 512]}, {"patch_size": 2}, 16),
+    ({"block_out_channels": [128, 256, 512, 512]}, {}, 8),
+    ({"encoder_block_out_channels": [128, 256, 512, 512, 1024, 1024]}, {"patch_size": 1}, 32),
+])
+def test_size_factor_is_read_from_the_configurations(
+    folder: Path, autoencoder: dict[str, Any], denoiser: dict[str, Any], factor: int
+) -> None:
+    (folder / "vae" / "config.json").write_text(json.dumps(autoencoder))
+    (folder / "unet" / "config.json").write_text(json.dumps(denoiser))
+    assert model_size_factor(str(folder), "") == factor
+    assert model_size_factor("owner/name", COMMIT) == 1
+
+
+def test_autoencoder_without_blocks_is_refused(folder: Path) -> None:
+    for part in ("vae", "unet"):
+        (folder / part / "config.json").write_text("{}")
+    with pytest.raises(ValueError, match="None for block_out_channels"):
+        model_size_factor(str(folder), "")
 
 
 def test_hub_id_needs_a_commit() -> None:
