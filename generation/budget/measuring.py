@@ -24,7 +24,7 @@ from generation.budget.metrics import (
     laplacian_snr,
     patch_cosine_distance,
 )
-from generation.diffusion.conditioning import refuse_long_prompt
+from generation.diffusion.prompts import refuse_long_prompt
 from generation.diffusion.recipes import Recipe
 from generation.diffusion.sampling import draw_numbered
 

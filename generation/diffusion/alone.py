@@ -7,12 +7,14 @@ from typing import Any
 
 import torch
 
-from generation.diffusion.conditioning import refuse_long_prompt
+from generation.diffusion.batching import want_all
 from generation.diffusion.decoding import is_image, no_image, to_image
 from generation.diffusion.noise import draw_noise
+from generation.diffusion.prompts import refuse_long_prompt
 from generation.diffusion.provenance import describe
 from generation.diffusion.recipes import Recipe
-from generation.diffusion.samples import Sampled
+from generation.diffusion.samples import Sampled, SamplingError
+from generation.diffusion.whole import sample_whole
 
 
 def sample(pipeline: Any, recipe: Recipe) -> Sampled:
@@ -23,6 +25,8 @@ def sample(pipeline: Any, recipe: Recipe) -> Sampled:
     SamplingError
         If the prompt is longer than the text encoder reads, or the image is not made of numbers.
     """
+    if not hasattr(pipeline, "unet"):  # Its noise has a shape of its own.
+        return _sample_transformer(pipeline, recipe)
     refuse_long_prompt(pipeline, recipe.prompt)
     latents = draw_noise(pipeline, recipe)
     with _counted_evaluations(pipeline.unet) as evaluations:
@@ -38,6 +42,13 @@ def sample(pipeline: Any, recipe: Recipe) -> Sampled:
         seconds = time.perf_counter() - started
     return Sampled(image, sum(evaluations), seconds,
                    provenance=describe(pipeline, batch_size=1))
+
+
+def _sample_transformer(pipeline: Any, recipe: Recipe) -> Sampled:
+    [(_, outcome)] = sample_whole(pipeline, [(0, recipe)], batch_size=1, unwanted=want_all)
+    if isinstance(outcome, SamplingError):
+        raise outcome
+    return outcome
 
 
 @contextmanager

@@ -13,10 +13,11 @@ import torch
 from diffusers import StableDiffusionPipeline, StableDiffusionXLPipeline
 from torch import Tensor
 
-from generation.diffusion.conditioning import PromptEncoder, refuse_long_prompt
+from generation.diffusion.conditioning import PromptEncoder
 from generation.diffusion.costs import Cost, CostMeter
 from generation.diffusion.decoding import DECODE_CHUNK, decode, is_image, no_image
 from generation.diffusion.noise import draw_noise
+from generation.diffusion.prompts import refuse_long_prompt
 from generation.diffusion.recipes import Recipe
 from generation.diffusion.samples import SamplingError
 from generation.diffusion.slots import Sitter, SlotBatch

@@ -1,4 +1,4 @@
-"""What the UNet is told of a prompt, encoded once for each prompt and never cut."""
+"""What the UNet is told of a prompt, encoded once for each prompt."""
 
 from dataclasses import dataclass
 from functools import lru_cache
@@ -7,8 +7,6 @@ from typing import Any
 import torch
 from diffusers import StableDiffusionXLPipeline
 from torch import Tensor
-
-from generation.diffusion.samples import SamplingError
 
 # Of SDXL one is about 0.3 MB; prompts of one study come back with each of their step counts.
 _KEPT_PROMPTS = 512
@@ -61,17 +59,3 @@ class PromptEncoder:
             return None
         ids = [height, width, 0, 0, height, width]
         return torch.tensor(ids, device=self._pipeline.device, dtype=self._pipeline.unet.dtype)
-
-
-def refuse_long_prompt(pipeline: Any, prompt: str) -> None:
-    """Raise `SamplingError`, a `ValueError`, for what the pipeline would cut silently."""
-    for name in ("tokenizer", "tokenizer_2"):
-        tokenizer = getattr(pipeline, name, None)
-        if tokenizer is None:
-            continue
-        num_tokens = len(tokenizer(prompt).input_ids)
-        if num_tokens > tokenizer.model_max_length:
-            raise SamplingError(
-                f"the prompt has {num_tokens} tokens, and the model reads at most "
-                f"{tokenizer.model_max_length}: shorten it"
-            )

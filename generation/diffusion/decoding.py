@@ -8,6 +8,7 @@ from diffusers import StableDiffusionXLPipeline
 from PIL import Image
 from torch import Tensor
 
+from generation.diffusion.pipelines import denoiser
 from generation.diffusion.samples import SamplingError
 
 # Larger chunks gain nothing, and need memory when the UNet has taken most of it.
@@ -59,8 +60,8 @@ def is_image(pixels: Tensor) -> bool:
 
 def no_image(pipeline: Any) -> SamplingError:
     return SamplingError(
-        f"the model gave values that are not numbers in {pipeline.unet.dtype}; such an image would "
-        "be black"
+        f"the model gave values that are not numbers in {denoiser(pipeline).dtype}; such an "
+        "image would be black"
     )
 
 

@@ -19,9 +19,9 @@ class Sampled:
     image : PIL.Image.Image
         RGB, without metadata.
     unet_evaluations : int
-        How many latents of this image passed through the UNet. With classifier-free guidance the
-        conditional and the unconditional latent of a step count separately, so n steps cost 2n
-        evaluations; without guidance n.
+        How many latents of this image passed through the UNet, or the transformer that stands for
+        it. With classifier-free guidance the conditional and the unconditional latent of a step
+        count separately, so n steps cost 2n evaluations; without guidance n.
     seconds : float
         Wall time from the prompt to the image, model loading excluded; in a batch, this image's
         share by UNet evaluations. Lower is better.

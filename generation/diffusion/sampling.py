@@ -1,25 +1,22 @@
 """From recipes to images, by whatever samples their model fastest."""
 
-import logging
 from collections.abc import Iterable, Iterator
 from itertools import groupby
 from typing import Any
 
 from torch import Tensor
 
-from generation.diffusion.alone import sample
 from generation.diffusion.batch_sizes import remember_slots, slots_for
 from generation.diffusion.batching import Drawn, Unwanted, can_batch, sample_batched, want_all
 from generation.diffusion.costs import CostMeter
 from generation.diffusion.decoding import to_image
 from generation.diffusion.energy import find_energy_counter
 from generation.diffusion.folders import PipelineError
-from generation.diffusion.pipelines import load_pipeline
+from generation.diffusion.pipelines import denoiser, load_pipeline
 from generation.diffusion.provenance import describe
 from generation.diffusion.recipes import Recipe
 from generation.diffusion.samples import Sampled, SamplingError
-
-logger = logging.getLogger(__name__)
+from generation.diffusion.whole import sample_whole
 
 Numbered = Iterator[tuple[int, Recipe]]
 Outcome = tuple[int, Sampled | SamplingError]
@@ -32,7 +29,7 @@ def sample_all(
     """Sample recipes as they come, and hand out each as soon as it is finished.
 
     Recipes that follow each other and can share a batch do: same model, scheduler and size, all
-    guided or none, whatever their step counts.
+    guided or none, and, where the batched sampler drives the pipeline, whatever their step counts.
 
     Parameters
     ----------
@@ -43,7 +40,8 @@ def sample_all(
     num_slots : int, optional
         How many images share a UNet call; chosen by device and size when omitted.
     unwanted : callable, optional
-        Given the places of the recipes in work before each UNet call; those it returns are dropped.
+        Given the places of the recipes in work before each call of the UNet or transformer; those
+        it returns are dropped.
 
     Yields
     ------
@@ -63,7 +61,8 @@ def sample_all(
             yield from _sample_batched(pipeline, _joined(first, group), kind=first[1],
                                        num_slots=num_slots, unwanted=unwanted)
         else:
-            yield from _sample_one_by_one(pipeline, _joined(first, group), unwanted=unwanted)
+            yield from _sample_whole(pipeline, _joined(first, group), kind=first[1],
+                                     batch_size=num_slots, unwanted=unwanted)
 
 
 def draw_numbered(
@@ -101,7 +100,7 @@ def choose_slots(pipeline: Any, kind: Recipe) -> int:
 
 def _memory_key(pipeline: Any, kind: Recipe) -> tuple[object, ...]:
     """Model, resolution, guidance and dtype: what the memory of a slot depends on."""
-    return *_kind(kind), pipeline.unet.dtype
+    return *_kind(kind), denoiser(pipeline).dtype
 
 
 def _kind(recipe: Recipe) -> tuple[object, ...]:
@@ -136,19 +135,9 @@ def _sampled(pipeline: Any, drawn: Drawn) -> Sampled:
     )
 
 
-def _sample_one_by_one(
-    pipeline: Any, recipes: Numbered, *, unwanted: Unwanted
+def _sample_whole(
+    pipeline: Any, recipes: Numbered, *, kind: Recipe, batch_size: int | None, unwanted: Unwanted
 ) -> Iterator[Outcome]:
-    for index, recipe in recipes:
-        if index not in unwanted([index]):
-            yield index, _sample_or_explain(pipeline, recipe)
-
-
-def _sample_or_explain(pipeline: Any, recipe: Recipe) -> Sampled | SamplingError:
-    try:
-        return sample(pipeline, recipe)
-    except SamplingError as error:
-        return error
-    except Exception as error:  # Whatever one image raises must not stop the others.
-        logger.exception("Sampling failed.", extra={"prompt": recipe.prompt})
-        return SamplingError(f"{type(error).__name__}: {error}")
+    meter = CostMeter(joules=find_energy_counter(pipeline.device), device=pipeline.device.type)
+    chosen = batch_size or choose_slots(pipeline, kind)
+    yield from sample_whole(pipeline, recipes, batch_size=chosen, unwanted=unwanted, meter=meter)

@@ -36,10 +36,11 @@ class Timetable:
 
 def can_tabulate(scheduler: Any) -> bool:
     """Whether a scheduler's step is linear, so that a table says all of it."""
+    if not isinstance(scheduler, TrailingDDIM | TrailingDPMSolver):
+        return False  # Others have other settings.
     config = scheduler.config
     is_linear = not config.thresholding and not config.get("clip_sample", False)
-    return (isinstance(scheduler, TrailingDDIM | TrailingDPMSolver) and is_linear
-            and config.prediction_type in ("epsilon", "v_prediction"))
+    return is_linear and config.prediction_type in ("epsilon", "v_prediction")
 
 
 def tabulate(scheduler: Any, num_steps: int) -> Timetable:
