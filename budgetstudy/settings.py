@@ -179,10 +179,12 @@ CELERY_TASK_ROUTES = {
 
 RENDER_LEASE_SECONDS = _whole("BUDGETSTUDY_RENDER_LEASE_SECONDS", 120)
 # Long, for a sampler's batch runs empty at the end of every drain.
-RENDER_DRAIN_SECONDS = _whole("BUDGETSTUDY_RENDER_DRAIN_SECONDS", 60)
+RENDER_DRAIN_SECONDS = _whole("BUDGETSTUDY_RENDER_DRAIN_SECONDS", 300)
 RENDER_MAX_ATTEMPTS = _whole("BUDGETSTUDY_RENDER_MAX_ATTEMPTS", 3)
 RENDER_LONGEST_SECONDS = _whole("BUDGETSTUDY_RENDER_LONGEST_SECONDS", 900)  # For one image.
 RENDER_DEVICE = env.str("BUDGETSTUDY_DEVICE", "")  # Empty: a GPU where there is one.
+# Images that share a UNet call; None leaves it to the device and the size of the images.
+RENDER_SLOTS = _whole("BUDGETSTUDY_RENDER_SLOTS", 0) or None
 
 # A message outlives the longest drain and the loading of a model before it, or one worker on both
 # queues would find each of them expired; and not by much, or they would pile up while there is no

@@ -66,7 +66,8 @@ def _sample(
 ) -> Iterator[tuple[int, Sampled | SamplingError]]:
     from generation.diffusion.sampling import sample_all  # Loads torch.
 
-    return sample_all(recipes, device=settings.RENDER_DEVICE, unwanted=unwanted)
+    return sample_all(recipes, device=settings.RENDER_DEVICE, num_slots=settings.RENDER_SLOTS,
+                      unwanted=unwanted)
 
 
 def _is_stopping() -> bool:

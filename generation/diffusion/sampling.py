@@ -4,6 +4,8 @@ from collections.abc import Iterable, Iterator
 from itertools import groupby
 from typing import Any
 
+import numpy as np
+import torch
 from torch import Tensor
 
 from generation.diffusion.batch_sizes import remember_slots, slots_for
@@ -85,12 +87,22 @@ def draw_numbered(
     if first is None:
         return
     chosen = num_slots or choose_slots(pipeline, first[1])
-    outcomes = sample_batched(pipeline, _joined(first, numbered), num_slots=chosen,
-                              meter=CostMeter())
+    wanted = _joined(first, numbered)
+    outcomes: Iterator[tuple[int, Drawn | Sampled | SamplingError]]
+    if can_batch(pipeline):
+        outcomes = sample_batched(pipeline, wanted, num_slots=chosen, meter=CostMeter())
+    else:
+        outcomes = sample_whole(pipeline, wanted, batch_size=chosen, unwanted=want_all)
     for index, outcome in outcomes:
         if isinstance(outcome, SamplingError):
             raise outcome
-        yield index, outcome.pixels
+        yield index, _pixels(outcome, pipeline.device)
+
+
+def _pixels(outcome: Drawn | Sampled, device: torch.device) -> Tensor:
+    if isinstance(outcome, Drawn):
+        return outcome.pixels
+    return torch.from_numpy(np.array(outcome.image)).to(device).permute(2, 0, 1) / 255
 
 
 def choose_slots(pipeline: Any, kind: Recipe) -> int:

@@ -23,7 +23,9 @@ from generation.rendering.services import request_renders
 
 LEASE_SECONDS = 5
 DRAIN_SECONDS = 20
-FEWEST_STEPS, MOST_STEPS = 2, 12
+# Long enough, a few at a time, that there is always something to take away in the middle of it.
+FEWEST_STEPS, MOST_STEPS = 30, 60
+SLOTS = 4
 # Longer than the reaper's beat, a worker's start and the loading of the model, on a busy machine.
 STALLED_SECONDS = 180.0
 _POLL_SECONDS = 0.2
@@ -98,6 +100,7 @@ class _Ordeal:
         self._supervisor = Supervisor(commands, logs=settings.DATA_DIR / "logs", environment={
             "BUDGETSTUDY_RENDER_LEASE_SECONDS": str(LEASE_SECONDS),
             "BUDGETSTUDY_RENDER_DRAIN_SECONDS": str(DRAIN_SECONDS),
+            "BUDGETSTUDY_RENDER_SLOTS": str(SLOTS),
             # Small images on a CPU that others use too: two threads mostly wait for each other.
             "OMP_NUM_THREADS": "1",
         })
@@ -127,7 +130,8 @@ class _Ordeal:
         return iter(sorted(acts, key=lambda act: act[0]))
 
     def _spread(self, index: int, count: int) -> int:
-        return int(self._renders * (index + self._dice.random()) / (count + 1))
+        """A place in the first two thirds: the last renders may end before anything is done."""
+        return int(2 / 3 * self._renders * (index + self._dice.random()) / count)
 
     def _wait_for(self, condition: Callable[[], bool]) -> bool:
         """Keep the processes up until the condition holds; False if all renders are done first.
@@ -168,8 +172,8 @@ class _Ordeal:
 
 def _request(renders: int, dice: random.Random) -> None:
     model = DiffusionModel.objects.create(
-        name="Durability", source=EMBEDDED_SOURCE, reference_steps=MOST_STEPS, guidance=1.0,
-        width=64, height=64,
+        name="Durability", source=EMBEDDED_SOURCE, reference_steps=MOST_STEPS, guidance=3.0,
+        width=128, height=128,
     )
     prompt = Prompt.objects.create(text="a red circle above a blue square")
     request_renders(model, [(prompt, seed, dice.randint(FEWEST_STEPS, MOST_STEPS))
