@@ -76,8 +76,7 @@ class Supervisor:
 
     def run(self, tick: Callable[[], object], *, report: Callable[[str], None]) -> None:
         """Keep every process up, and call `tick` about twice a second, until interrupted."""
-        for number in _INTERRUPTS:
-            signal.signal(number, _interrupt)
+        interrupt_when_asked_to_end()
         try:
             self.start()
             while True:
@@ -146,6 +145,12 @@ def _signal_group(child: subprocess.Popen[bytes], number: int) -> None:
         os.killpg(child.pid, number)
     except ProcessLookupError:
         return
+
+
+def interrupt_when_asked_to_end() -> None:
+    """Have every way of being asked to end raise KeyboardInterrupt, so that children are ended."""
+    for number in _INTERRUPTS:
+        signal.signal(number, _interrupt)
 
 
 def _interrupt(number: int, frame: FrameType | None) -> None:

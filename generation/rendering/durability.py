@@ -6,9 +6,10 @@ Works on the data folder of this process, which must be empty, with the project'
 import hashlib
 import random
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
+from itertools import pairwise
 from pathlib import Path
 
 from django.conf import settings
@@ -23,11 +24,10 @@ from generation.rendering.services import request_renders
 
 LEASE_SECONDS = 5
 DRAIN_SECONDS = 20
-# Long enough, a few at a time, that there is always something to take away in the middle of it.
-FEWEST_STEPS, MOST_STEPS = 30, 60
-SLOTS = 4
+# Seconds an image, so that whatever is taken away is taken away in the middle of one.
+FEWEST_STEPS, MOST_STEPS = 60, 120
 # Longer than the reaper's beat, a worker's start and the loading of the model, on a busy machine.
-STALLED_SECONDS = 180.0
+STALLED_SECONDS = 300.0
 _POLL_SECONDS = 0.2
 # An update of a ready row is a second finish, whoever makes it: the rows tell only the last.
 _RECORD_FINISHES = """
@@ -47,6 +47,7 @@ SELECT count(*) FROM (
 """
 
 Report = Callable[[str], None]
+Wanted = tuple[Prompt, int, int]  # Prompt, seed, steps.
 
 
 @dataclass(frozen=True)
@@ -82,16 +83,25 @@ def prove_durability(*, renders: int, kills: int, seed: int, report: Report) -> 
     with connection.cursor() as cursor:
         cursor.execute(_RECORD_FINISHES)
     dice = random.Random(seed)
-    _request(renders, dice)
-    done = _Ordeal(renders, kills, dice=dice, report=report).run()
-    return _figures(renders, done, seconds=time.monotonic() - started)
+    ordeal = _Ordeal(_make_model(), _make_list(renders, dice), kills=kills, dice=dice,
+                     report=report)
+    return _figures(renders, ordeal.run(), seconds=time.monotonic() - started)
+
+
+class _Stalled(Exception):
+    """Nothing has become ready for so long that nothing will."""
 
 
 class _Ordeal:
     """The processes that render, and what is done to them."""
 
-    def __init__(self, renders: int, kills: int, *, dice: random.Random, report: Report) -> None:
-        self._renders = renders
+    def __init__(
+        self, model: DiffusionModel, wanted: list[Wanted], *, kills: int, dice: random.Random,
+        report: Report,
+    ) -> None:
+        self._model = model
+        self._wanted = wanted
+        self._num_requested = 0
         self._kills = kills
         self._dice = dice
         self._report = report
@@ -100,9 +110,9 @@ class _Ordeal:
         self._supervisor = Supervisor(commands, logs=settings.DATA_DIR / "logs", environment={
             "BUDGETSTUDY_RENDER_LEASE_SECONDS": str(LEASE_SECONDS),
             "BUDGETSTUDY_RENDER_DRAIN_SECONDS": str(DRAIN_SECONDS),
-            "BUDGETSTUDY_RENDER_SLOTS": str(SLOTS),
             # Small images on a CPU that others use too: two threads mostly wait for each other.
             "OMP_NUM_THREADS": "1",
+            "BUDGETSTUDY_DEVICE": "cpu",
         })
         self._done: list[str] = []
 
@@ -110,34 +120,39 @@ class _Ordeal:
         """Return the names of what was done, in order."""
         self._supervisor.start()
         try:
-            for at_ready, act in self._plan():
-                if not self._wait_for(partial(self._is_rendering, at_ready)):
-                    break
-                time.sleep(self._dice.uniform(0, 1))
-                act()
-                self._report(f"{_ready()} of {self._renders} ready: {self._done[-1]}")
-            self._wait_for(lambda: False)
+            self._go_through(self._acts())
+        except _Stalled as error:  # The figures tell what is lost.
+            self._report(str(error))
         finally:
             self._supervisor.stop()
         return self._done
 
-    def _plan(self) -> Iterator[tuple[int, Callable[[], None]]]:
-        """What to do once how many renders are ready: spread evenly, each at a random place."""
-        restarts = max(1, self._kills // 5)
-        acts = [(self._spread(index, self._kills), self._kill) for index in range(self._kills)]
-        for restart in (self._restart_redis, self._restart_postgres):
-            acts += [(self._spread(index, restarts), restart) for index in range(restarts)]
-        return iter(sorted(acts, key=lambda act: act[0]))
+    def _go_through(self, acts: list[Callable[[], None]]) -> None:
+        lots = _divided(self._wanted, len(acts) + 1)
+        for act, lot in zip(acts, lots[:-1], strict=True):
+            at_ready = int(self._num_requested * self._dice.uniform(0.5, 1))
+            self._request(lot)
+            if self._wait_for(partial(self._is_rendering, at_ready)):
+                time.sleep(self._dice.uniform(0, 1))
+                act()
+                self._report(f"{_ready()} of {len(self._wanted)} ready: {self._done[-1]}")
+        self._request(lots[-1])
+        self._wait_for(lambda: False)
 
-    def _spread(self, index: int, count: int) -> int:
-        """A place in the first two thirds: the last renders may end before anything is done."""
-        return int(2 / 3 * self._renders * (index + self._dice.random()) / count)
+    def _acts(self) -> list[Callable[[], None]]:
+        restarts = max(1, self._kills // 5)
+        acts = [self._kill] * self._kills
+        acts += [self._restart_redis, self._restart_postgres] * restarts
+        self._dice.shuffle(acts)
+        return acts
+
+    def _request(self, lot: list[Wanted]) -> None:
+        """Ask for a part at a time, so that a fast machine has work left when something is due."""
+        outlast(partial(request_renders, self._model, lot))
+        self._num_requested += len(lot)
 
     def _wait_for(self, condition: Callable[[], bool]) -> bool:
-        """Keep the processes up until the condition holds; False if all renders are done first.
-
-        Also False when nothing has become ready for long: the figures then tell what is lost.
-        """
+        """Keep the processes up until the condition holds; False if all is rendered first."""
         latest, since = -1, time.monotonic()
         while not outlast(_is_settled):
             if outlast(condition):
@@ -146,8 +161,7 @@ class _Ordeal:
             if (ready := _ready()) != latest:
                 latest, since = ready, time.monotonic()
             if time.monotonic() - since > STALLED_SECONDS:
-                self._report(f"nothing has become ready for {STALLED_SECONDS:.0f} s")
-                return False
+                raise _Stalled(f"nothing has become ready for {STALLED_SECONDS:.0f} s")
             time.sleep(_POLL_SECONDS)
         return False
 
@@ -170,14 +184,22 @@ class _Ordeal:
         self._done.append("postgres restart")
 
 
-def _request(renders: int, dice: random.Random) -> None:
-    model = DiffusionModel.objects.create(
+def _make_model() -> DiffusionModel:
+    return DiffusionModel.objects.create(
         name="Durability", source=EMBEDDED_SOURCE, reference_steps=MOST_STEPS, guidance=3.0,
         width=128, height=128,
     )
+
+
+def _make_list(renders: int, dice: random.Random) -> list[Wanted]:
     prompt = Prompt.objects.create(text="a red circle above a blue square")
-    request_renders(model, [(prompt, seed, dice.randint(FEWEST_STEPS, MOST_STEPS))
-                            for seed in range(renders)])
+    return [(prompt, seed, dice.randint(FEWEST_STEPS, MOST_STEPS)) for seed in range(renders)]
+
+
+def _divided(wanted: list[Wanted], count: int) -> list[list[Wanted]]:
+    """Divide into `count` parts that differ by at most one in length."""
+    ends = [len(wanted) * index // count for index in range(count + 1)]
+    return [wanted[start:end] for start, end in pairwise(ends)]
 
 
 def _ready() -> int:

@@ -13,7 +13,7 @@ from django.core.management import call_command
 from django.core.management.base import CommandError, CommandParser
 
 from budgetstudy.reporting import FiguresCommand
-from budgetstudy.supervisor import scratch_environment
+from budgetstudy.supervisor import interrupt_when_asked_to_end, scratch_environment
 from generation.rendering.durability import Durability, prove_durability
 
 
@@ -41,6 +41,7 @@ class Command(FiguresCommand):
             raise ValueError("expected at least 1 render and 1 kill, got "
                              f"{trial['renders']} and {trial['kills']}")
         if options["here"]:
+            interrupt_when_asked_to_end()
             call_command("migrate", verbosity=0)
             return asdict(prove_durability(**trial, report=self.progress))
         folder = Path(tempfile.mkdtemp(prefix="durability-"))
