@@ -149,7 +149,9 @@ DATA_UPLOAD_MAX_MEMORY_SIZE = 1024 * 1024
 CHANNEL_LAYERS = {
     "default": {
         "BACKEND": "channels_redis.core.RedisChannelLayer",
-        "CONFIG": {"hosts": [REDIS_URL]},
+        # A socket waits for its next message in reads of 5 seconds, which is also redis-py's own
+        # limit for a read: each lull would end in a TimeoutError. The URL may name another limit.
+        "CONFIG": {"hosts": [{"address": REDIS_URL, "socket_timeout": 30}]},
     }
 }
 

@@ -93,3 +93,18 @@ def test_what_a_page_sends_is_ignored() -> None:
         return bool(is_quiet)
 
     assert asyncio.run(watch())
+
+
+@pytest.mark.django_db(transaction=True)
+def test_socket_outlives_a_lull_longer_than_one_read() -> None:
+    async def watch() -> dict[str, Any]:
+        connection, _ = await connect(staff())
+        layer = get_channel_layer()
+        assert layer is not None
+        assert await connection.receive_nothing(timeout=layer.brpop_timeout + 1.5)
+        await layer.group_send(GROUP, NOTICE)
+        message = await connection.receive_output(timeout=5)
+        await disconnect(connection)
+        return message
+
+    assert json.loads(asyncio.run(watch())["text"]) == NOTICE
