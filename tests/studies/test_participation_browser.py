@@ -9,6 +9,7 @@ from playwright.sync_api import Browser, Page, Route, expect
 
 from studies.models import Participant, ParticipantState, Response, StudySession
 from tests import factories
+from tests.conftest import wait_until
 
 pytestmark = pytest.mark.browser
 NUM_TRIALS = 5
@@ -104,6 +105,42 @@ def test_by_touch_on_a_phone(browser: Browser, site: str, session: StudySession)
     assert {response.input_method for response in responses} == {"touch"}
     assert {response.displayed_px for response in responses} == {171}  # 4 of 3 device pixels each.
     context.close()
+
+
+SIDES = """() => ["left", "right"].map((name) => {
+    const box = document.querySelector(`canvas[data-canvas=${name}]`).getBoundingClientRect();
+    return [box.left, box.top, box.right, box.bottom];
+})"""
+
+
+def stand_whole_and_alike(page: Page, width: int, height: int) -> bool:
+    """Both images lie inside the window, in one row and in one size, and nothing scrolls."""
+    left, right = page.evaluate(SIDES)
+    sizes = [[round(box[2] - box[0], 2), round(box[3] - box[1], 2)] for box in (left, right)]
+    return (
+        0 <= left[0] < left[2] < right[0] < right[2] <= width
+        and 0 <= left[1] == right[1] < left[3] == right[3] <= height
+        and sizes[0] == sizes[1]
+        and page.evaluate("document.documentElement.scrollWidth") <= width
+    )
+
+
+@pytest.mark.parametrize("task", ["preference", "similarity"])
+def test_images_follow_the_window_during_a_trial(page: Page, site: str, task: str) -> None:
+    session = factories.make_open_session(study=factories.make_study(task=task))
+    come_to_the_trials(page, site, session)
+    wait_for_trial(page, 1)
+    widths = []
+    for width, height in ((1280, 800), (900, 800), (700, 800), (390, 844), (1024, 768),
+                          (768, 1024), (700, 300), (1280, 800)):
+        page.set_viewport_size({"width": width, "height": height})
+        wait_until(lambda w=width, h=height: page.evaluate("innerWidth") == w
+                   and stand_whole_and_alike(page, w, h), seconds=10)
+        left, _ = page.evaluate(SIDES)
+        widths.append(left[2] - left[0])
+    assert widths[0] == widths[-1] > widths[3] > 100
+    page.keyboard.press("f")
+    wait_for_trial(page, 2)
 
 
 def test_by_tab_and_enter(page: Page, site: str, session: StudySession) -> None:
