@@ -5,7 +5,10 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import NamedTuple, TypeVar
 
-from generation.models import DiffusionModel, Latency
+from django.db.models import OuterRef, QuerySet, Subquery
+from django.db.models.functions import JSONObject
+
+from generation.models import DiffusionModel, Latency, Render
 from studies.analysis.clustered import ClusteredRate, clustered_rate
 from studies.analysis.participants import ParticipantMean, participant_mean
 from studies.analysis.rates import PooledPreference, pooled_preference
@@ -62,6 +65,7 @@ class Savings:
     steps_of_all: Saving | None  # With the prompts left out, where their saving is known: none.
     seconds: Saving | None
     places: list[str]  # Device and batch size.
+    num_timed: int  # Images timed like their full-step images, be it in another place.
     alone: SavingAlone | Refused
     latencies: list[Latency]  # Of one run.
 
@@ -106,9 +110,9 @@ class Answer(NamedTuple):
 class Timing(NamedTuple):
     """How long one image took, and where: only times of one place can be compared."""
 
-    seconds: float | None
-    device: str | None
-    batch_size: int | None
+    seconds: float | None = None
+    device: str | None = None
+    batch_size: int | None = None
 
     def place(self) -> str:
         batch = "" if self.batch_size is None else f", batch size {self.batch_size}"
@@ -116,15 +120,13 @@ class Timing(NamedTuple):
 
 
 class Cost(NamedTuple):
-    """One pair's costs, and the time of the reference shown above it, if any."""
+    """What one pair's candidate took, and its full-step image, whichever contrast that is of."""
 
     contrast_id: int
     prompt_id: int
     candidate_steps: int
-    baseline_steps: int
     candidate: Timing
-    baseline: Timing
-    reference: Timing
+    full: Timing
 
 
 def summarise(study: Study) -> StudySummary:
@@ -179,14 +181,13 @@ def _answers_by_contrast(study: Study) -> dict[int, list[Answer]]:
 
 
 def _costs_by_contrast(study: Study) -> dict[int, list[Cost]]:
-    timings = [f"{arm}__{field}" for arm in ("candidate", "baseline", "reference")
-               for field in ("seconds", "provenance__device_name", "provenance__batch_size")]
     rows = Pair.objects.filter(contrast__study=study).order_by("pk").values_list(
-        "contrast_id", "prompt_id", "candidate__num_steps", "baseline__num_steps", *timings
+        "contrast_id", "prompt_id", "candidate__num_steps", "candidate__seconds",
+        "candidate__provenance__device_name", "candidate__provenance__batch_size",
+        Subquery(_full_timing(study.model.reference_steps)),
     )
     return _grouped(
-        Cost(row[0], row[1], row[2], row[3], Timing(*row[4:7]), Timing(*row[7:10]),
-             Timing(*row[10:13]))
+        Cost(*row[:3], Timing(*row[3:6]), Timing(**row[6]) if row[6] else Timing())
         for row in rows.iterator(chunk_size=5000)
     )
 
@@ -196,6 +197,15 @@ def _latencies(model: DiffusionModel) -> list[Latency]:
     settings = model.sampling_settings()
     newest = model.latencies.newest_run().order_by("num_steps")
     return [latency for latency in newest if latency.provenance.get("settings") == settings]
+
+
+def _full_timing(reference_steps: int) -> QuerySet:
+    """The time of the image that is a pair's candidate in everything but its step count."""
+    recipe = ("model", "prompt", "seed", "scheduler", "guidance", "width", "height")
+    return Render.objects.ready().filter(
+        num_steps=reference_steps, **{name: OuterRef(f"candidate__{name}") for name in recipe}
+    ).values(timing=JSONObject(seconds="seconds", device="provenance__device_name",
+                               batch_size="provenance__batch_size"))
 
 
 Row = TypeVar("Row", Answer, Cost)
@@ -257,14 +267,16 @@ def _or_refused(compute: Callable[[], Number]) -> Number | Refused:
 def _summarise_costs(costs: list[Cost], reference_steps: int, *, latencies: list[Latency],
                      num_full: int) -> Savings:
     steps = [cost.candidate_steps for cost in costs]
-    timed = [pair for cost in costs if (pair := _timed(cost, reference_steps))]
+    timed = [cost for cost in costs if cost.candidate.seconds and cost.full.seconds]
+    alike = [cost for cost in timed if cost.candidate.place() == cost.full.place()]
     return Savings(
         steps=saving(steps, [reference_steps] * len(steps)) if steps else None,
         steps_of_all=saving(steps + [reference_steps] * num_full,
                             [reference_steps] * (len(steps) + num_full)) if num_full else None,
-        seconds=saving([ours for ours, _, _ in timed], [full for _, full, _ in timed])
-        if timed else None,
-        places=sorted({place for _, _, place in timed}),
+        seconds=saving([cost.candidate.seconds or 0 for cost in alike],
+                       [cost.full.seconds or 0 for cost in alike]) if alike else None,
+        places=sorted({cost.candidate.place() for cost in alike}),
+        num_timed=len(timed),
         alone=_alone(steps, reference_steps, latencies=latencies),
         latencies=latencies,
     )
@@ -276,13 +288,3 @@ def _alone(steps: list[int], reference_steps: int, *, latencies: list[Latency]
         return Refused("how long one image of this model takes alone was not measured yet")
     seconds = {latency.num_steps: latency.seconds for latency in latencies}
     return _or_refused(lambda: saving_alone(steps, reference_steps, latencies=seconds))
-
-
-def _timed(cost: Cost, reference_steps: int) -> tuple[float, float, str] | None:
-    """Seconds of the candidate and of its full-step image, if both were measured in one place."""
-    ours, full = cost.candidate, cost.reference
-    if cost.baseline_steps == reference_steps:
-        full = cost.baseline
-    if ours.seconds is None or full.seconds is None or ours.place() != full.place():
-        return None
-    return ours.seconds, full.seconds, ours.place()

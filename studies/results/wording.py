@@ -211,6 +211,7 @@ def saving_rows(summary: ContrastSummary) -> tuple[SavingRow, ...]:
     if summary.savings.seconds:
         rows.append(_saving_row("Seconds, attributed by share of batch",
                                 summary.savings.seconds, digits=2))
+        rows.append(_median_row("Seconds, attributed: median", summary.savings.seconds, digits=2))
     return tuple(rows)
 
 
@@ -222,6 +223,17 @@ def _saving_row(quantity: str, saved: Saving, *, digits: int) -> SavingRow:
         reference=f"{saved.mean_reference:.{digits}f}",
         saved=f"{saved.mean_saved:.{digits}f}{spread}",
         share=percent(saved.share_saved),
+        images=str(saved.num_images),
+    )
+
+
+def _median_row(quantity: str, saved: Saving, *, digits: int) -> SavingRow:
+    return SavingRow(
+        quantity=quantity,
+        candidate=f"{saved.median_candidate:.{digits}f}",
+        reference=f"{saved.median_reference:.{digits}f}",
+        saved=f"{saved.median_saved:.{digits}f}",
+        share=percent(saved.median_share),
         images=str(saved.num_images),
     )
 
@@ -249,11 +261,16 @@ def _attribution(summary: ContrastSummary) -> str:
     """Say where the seconds of images rendered in batches come from, or why there are none."""
     savings = summary.savings
     if savings.seconds is None or savings.steps is None:
-        return ("No seconds attributed: for no image of this contrast have both it and its "
-                "full-step image been timed, on one device and at one batch size.")
+        if savings.num_timed:
+            return ("No seconds attributed: no image of this contrast was timed on the same device "
+                    "and at the same batch size as its full-step image, so their times cannot be "
+                    "compared.")
+        return ("No seconds attributed: no image of this contrast has been rendered and timed also "
+                "at the full step count, from the same prompt and seed.")
     text = (f"Attributed while rendering, on {'; '.join(savings.places)}: images are rendered "
             "together, and each is charged its share. That is what the images cost here, not how "
-            "long one person would wait for one.")
+            "long one person would wait for one. One image rendered while the machine was busy "
+            "moves a mean, and a median little.")
     missing = savings.steps.num_images - savings.seconds.num_images
     if missing:
         text += f" That row leaves out {_number(missing, 'image')} not timed so."

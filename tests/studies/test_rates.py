@@ -116,6 +116,10 @@ def test_saving_equals_hand_values() -> None:
     found = saving([10, 20, 30], [50, 50, 50])
     assert (found.mean_saved, found.sd_saved, found.share_saved) == pytest.approx((30, 10, 0.6))
     assert (found.mean_candidate, found.mean_reference, found.num_images) == (20, 50, 3)
+    # Saved 40, 30, 20: shares 0.8, 0.6, 0.4; one slow image of 500 leaves the medians in place.
+    assert (found.median_candidate, found.median_reference, found.median_saved) == (20, 50, 30)
+    assert found.median_share == pytest.approx(0.6)
+    assert saving([10, 20, 500], [50, 50, 50]).median_saved == 30
     assert saving([60], [50]).mean_saved == -10
     assert saving([60], [50]).sd_saved is None
 

@@ -302,6 +302,50 @@ def test_only_the_newest_latencies_of_the_models_own_settings_count(staff: Clien
     assert "was not measured yet" in page(staff, study)
 
 
+def add_cheaper_contrast(study: Study, *, num_steps: int) -> None:
+    """Against a uniform count, for the study's first contrast's prompts and candidates."""
+    pairs = list(study.contrasts.get().pairs.order_by("pk"))
+    contrast = factories.make_contrast(study=study, baseline_arm="uniform")
+    for pair in pairs:
+        uniform = factories.make_ready_render(model=study.model, prompt=pair.prompt,
+                                              num_steps=num_steps)
+        Pair.objects.create(contrast=contrast, prompt=pair.prompt, seed=pair.seed,
+                            candidate=pair.candidate, baseline=uniform)
+
+
+def test_full_step_image_of_another_contrast_gives_a_contrast_its_seconds(staff: Client) -> None:
+    study = make_answered_study(CHOICES)
+    add_cheaper_contrast(study, num_steps=20)
+    found = page(staff, study)
+    assert "No seconds attributed" not in found
+    assert found.count("0.39 ± 0.01") == 2  # Against the same full-step images, so the same.
+
+
+def test_why_there_are_no_seconds_is_said_truly(staff: Client) -> None:
+    study = factories.make_study()
+    contrast = factories.make_contrast(study=study, baseline_arm="uniform")
+    model, prompt = study.model, factories.make_prompt()
+    Pair.objects.create(
+        contrast=contrast, prompt=prompt, seed=1,
+        candidate=factories.make_ready_render(model=model, prompt=prompt, num_steps=8),
+        baseline=factories.make_ready_render(model=model, prompt=prompt, num_steps=12))
+    assert "has been rendered and timed also at the full step count" in page(staff, study)
+    factories.make_ready_render(model=model, prompt=prompt, num_steps=50,
+                                provenance={"device_name": "another"})
+    assert "timed on the same device and at the same batch size" in page(staff, study)
+
+
+def test_median_seconds_stand_beside_a_mean_that_one_slow_image_moved(staff: Client) -> None:
+    study = make_answered_study(CHOICES)
+    slow = Pair.objects.order_by("pk")[0].candidate
+    slow.seconds = 9.0
+    slow.save(update_fields=["seconds"])
+    found = page(staff, study)
+    row = found[found.index("Seconds, attributed: median"):].split("</tr>")[0]
+    # 0.11, 0.12, 0.13 and 9.0 against 0.5 each: medians by hand.
+    assert re.findall(r">([-0-9.%]+)</td>", row) == ["0.12", "0.50", "0.38", "75.0%", "4"]
+
+
 def add_prompts(study: Study, *, num_without_pair: int) -> None:
     prompts = [*Prompt.objects.filter(pairs__contrast__study=study).distinct(),
                *(factories.make_prompt() for _ in range(num_without_pair))]
