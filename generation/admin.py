@@ -24,6 +24,7 @@ from generation.rendering.inspection import (
     inspect_model_scheduler,
     inspect_model_source,
     inspect_predictor_folder,
+    inspect_predictor_match,
     model_size_factor,
 )
 from generation.rendering.services import (
@@ -201,6 +202,15 @@ class PredictorForm(forms.ModelForm):
         except ValueError as error:
             raise forms.ValidationError(str(error)) from error
         return source
+
+    def clean(self) -> dict[str, Any]:
+        cleaned = super().clean() or self.cleaned_data
+        if "model" in cleaned and "source" in cleaned:
+            try:
+                inspect_predictor_match(Predictor(model=cleaned["model"], source=cleaned["source"]))
+            except ValueError as error:
+                self.add_error("model", str(error))
+        return cleaned
 
 
 @admin.register(Predictor)

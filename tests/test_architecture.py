@@ -17,7 +17,8 @@ SURFACES = {"views", "consumers", "admin", "urls", "forms", "routing"}
 TORCH = ("torch", "diffusers", "transformers")
 # Loaded by the web process, so nothing at their top level may import torch.
 WEB = ("budgetstudy", "studies", "generation.models", "generation.rendering", "generation.admin",
-       "generation.tasks", "generation.diffusion.recipes", "generation.budget.tokens")
+       "generation.tasks", "generation.diffusion.recipes", "generation.budget.tokens",
+       "generation.budget.matching")
 
 
 def modules(*packages: str) -> list[str]:

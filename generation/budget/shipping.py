@@ -9,6 +9,7 @@ from safetensors import safe_open
 from torch import Tensor
 from transformers import CLIPTokenizer
 
+from generation.budget.matching import record_model
 from generation.budget.measuring import MeasuredCurves, average_over_seeds, read_curves
 from generation.budget.tokens import TokenCounter
 from generation.budget.training import Split, split_prompts, train_predictor
@@ -28,6 +29,7 @@ def build_predictor(
         curves, split_prompts(list(curves)), tokens=_model_tokens(model_folder),
         embedding=_token_embedding(model_folder), out=out, report=report,
     )
+    record_model(out, model_folder)
     with (out / CURVES_FILE).open("w") as file:
         file.writelines(json.dumps(_rounded(row)) + "\n" for row in curves.values())
     report(f"Wrote {out}")

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from generation.models import Budget, Predictor, Prompt
+from generation.rendering.inspection import inspect_predictor_match
 
 LoadPredictor = Callable[[Path], Any]
 
@@ -21,7 +22,10 @@ def load_kept_predictor(folder: Path) -> Any:
 def predict_budgets(
     predictor: Predictor, prompts: Sequence[Prompt], *, load: LoadPredictor = load_kept_predictor
 ) -> dict[int, Budget]:
-    """Return each prompt's budget by prompt id, predicting those that are not yet known."""
+    """Return each prompt's budget by prompt id, predicting those that are not yet known.
+
+    Raises ValueError where the predictor was trained for another model.
+    """
     wanted = {prompt.pk: prompt for prompt in prompts}
     known = _known(predictor, wanted)
     missing = [prompt for pk, prompt in sorted(wanted.items()) if pk not in known]
@@ -37,11 +41,11 @@ def predict_budgets(
 def _predicted(
     predictor: Predictor, prompts: Sequence[Prompt], *, load: LoadPredictor
 ) -> list[Budget]:
+    # The model's settings, or the files, may have changed since the predictor was registered.
+    inspect_predictor_match(predictor)
     predictions = load(predictor.folder()).predict([prompt.text for prompt in prompts])
-    # A predictor may have been trained up to more steps than the model's full count has now.
-    most = predictor.model.reference_steps
     return [
-        Budget(prompt=prompt, predictor=predictor, num_steps=min(prediction.num_steps, most),
+        Budget(prompt=prompt, predictor=predictor, num_steps=prediction.num_steps,
                curves={"steps": prediction.steps, **prediction.curves})
         for prompt, prediction in zip(prompts, predictions, strict=True)
     ]

@@ -4,6 +4,7 @@ import os
 import re
 from pathlib import Path
 
+from generation.budget.matching import require_match
 from generation.budget.tokens import TokenCounter
 from generation.diffusion.folders import (
     PipelineError,
@@ -11,10 +12,11 @@ from generation.diffusion.folders import (
     inspect_pipeline_folder,
     inspect_scheduler,
 )
+from generation.models import Predictor
 from generation.models.diffusion_models import EMBEDDED_FOLDER, EMBEDDED_SOURCE
 
 __all__ = ["inspect_model_scheduler", "inspect_model_source", "inspect_pipeline_folder",
-           "inspect_predictor_folder", "model_size_factor"]
+           "inspect_predictor_folder", "inspect_predictor_match", "model_size_factor"]
 
 _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+")
 
@@ -78,6 +80,12 @@ def inspect_predictor_folder(folder: Path) -> None:
     TokenCounter.from_folder(folder)
     if not any(folder.glob("*.safetensors")):
         raise ValueError(f"{folder} holds no weights as a .safetensors file")
+
+
+def inspect_predictor_match(predictor: Predictor) -> None:
+    """Refuse a predictor that was trained for another model than its own, with a ValueError."""
+    require_match(predictor.folder(), Path(predictor.model.location()),
+                  reference_steps=predictor.model.reference_steps)
 
 
 def _folder(source: str) -> Path:

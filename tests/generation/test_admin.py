@@ -1,3 +1,5 @@
+import json
+import shutil
 import uuid
 from collections.abc import Callable
 from pathlib import Path
@@ -9,7 +11,8 @@ from django.db.models import Model
 from django.test import Client
 from django.urls import reverse
 
-from generation.models import DiffusionModel, Render, RenderState
+from generation.budget.matching import record_model
+from generation.models import DiffusionModel, Predictor, Render, RenderState
 from tests import factories
 
 pytestmark = pytest.mark.django_db
@@ -208,3 +211,52 @@ def test_predictor_without_a_folder_is_refused(admin_client: Client) -> None:
     form = {"name": "mine", "model": factories.make_model().pk, "source": "/nowhere/at/all"}
     page = admin_client.post(reverse("admin:generation_predictor_add"), form).content.decode()
     assert "there is no folder /nowhere/at/all" in page
+
+
+@pytest.fixture
+def predictor_folder(tmp_path: Path, pipeline_folder: Path) -> Path:
+    """The outline of a predictor trained for the pipeline, whose full step count is 50."""
+    folder = tmp_path / "predictor"
+    folder.mkdir()
+    shutil.copy(pipeline_folder / "tokenizer" / "tokenizer.json", folder)
+    (folder / "config.json").write_text(json.dumps({"max_tokens": 40, "steps": [1, 8, 50]}))
+    (folder / "model.safetensors").write_bytes(b"weights")
+    record_model(folder, pipeline_folder)
+    return folder
+
+
+def add_predictor(client: Client, folder: Path, **model: Any) -> str:
+    form = {"name": "mine", "model": factories.make_model(**model).pk, "source": str(folder)}
+    return client.post(reverse("admin:generation_predictor_add"), form).content.decode()
+
+
+def test_predictor_is_registered_for_the_model_that_it_was_trained_for(
+    admin_client: Client, predictor_folder: Path, pipeline_folder: Path
+) -> None:
+    add_predictor(admin_client, predictor_folder, source=str(pipeline_folder))
+    assert Predictor.objects.get().model.source == str(pipeline_folder)
+
+
+def test_predictor_for_another_text_encoder_is_refused_in_the_form(
+    admin_client: Client, predictor_folder: Path
+) -> None:
+    page = add_predictor(admin_client, predictor_folder)  # For the embedded model.
+    assert "was trained for another model: its text encoder is not the one in" in page
+    assert not Predictor.objects.exists()
+
+
+def test_predictor_for_another_full_step_count_is_refused_in_the_form(
+    admin_client: Client, predictor_folder: Path, pipeline_folder: Path
+) -> None:
+    page = add_predictor(admin_client, predictor_folder, source=str(pipeline_folder),
+                         reference_steps=30)
+    assert "trained for a model of 50 steps in full, and this model has 30" in page
+    assert not Predictor.objects.exists()
+
+
+def test_predictor_that_does_not_say_what_it_was_trained_for_is_accepted(
+    admin_client: Client, predictor_folder: Path
+) -> None:
+    (predictor_folder / "config.json").write_text(json.dumps({"max_tokens": 40}))
+    add_predictor(admin_client, predictor_folder)
+    assert Predictor.objects.exists()

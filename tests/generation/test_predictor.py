@@ -1,3 +1,6 @@
+import hashlib
+import json
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -5,9 +8,10 @@ import pytest
 import torch
 
 from generation.budget.evaluation import evaluate_predictor
+from generation.budget.matching import require_match
 from generation.budget.measuring import MeasuredCurves, average_over_seeds, read_curves
 from generation.budget.prediction import BudgetPredictor, load_predictor
-from generation.budget.shipping import mean_curve
+from generation.budget.shipping import build_predictor, mean_curve
 from generation.budget.tokens import TokenCounter
 from generation.budget.training import split_prompts, train_predictor
 from generation.scenes.captions import random_scene
@@ -121,3 +125,17 @@ def test_line_cut_by_a_crash_is_measured_again(tmp_path: Path) -> None:
 def test_folder_without_a_predictor_is_named(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=f"{tmp_path} holds no tokenizer.json"):
         load_predictor(tmp_path)
+
+
+def test_trained_predictor_says_which_model_it_is_for(
+    curves: dict[str, MeasuredCurves], pipeline_folder: Path, tmp_path: Path
+) -> None:
+    measured = tmp_path / "curves.jsonl"
+    measured.write_text("".join(json.dumps(asdict(row)) + "\n" for row in curves.values()))
+    out = tmp_path / "predictor"
+    build_predictor(measured, pipeline_folder, out=out, report=lambda line: None)
+    config = json.loads((out / "config.json").read_text())
+    weights = (pipeline_folder / "text_encoder" / "model.safetensors").read_bytes()
+    assert config["text_encoder_sha256"] == [hashlib.sha256(weights).hexdigest()]
+    require_match(out, pipeline_folder, reference_steps=STEPS[-1])
+    assert load_predictor(out).steps == STEPS

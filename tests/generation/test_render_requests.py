@@ -210,7 +210,7 @@ class Oracle:
 
 
 def test_only_missing_budgets_are_predicted() -> None:
-    predictor, oracle = factories.make_predictor(), Oracle()
+    predictor, oracle = factories.make_predictor(source="/nowhere"), Oracle()
     known, new = factories.make_prompt(text="known"), factories.make_prompt(text="newcomer")
     factories.make_budget(prompt=known, predictor=predictor, num_steps=11)
     budgets = predict_budgets(predictor, [known, new, new], load=oracle.load)
@@ -221,8 +221,11 @@ def test_only_missing_budgets_are_predicted() -> None:
     assert oracle.asked == ["newcomer"]
 
 
-def test_budget_never_exceeds_the_models_full_count() -> None:
-    predictor = factories.make_predictor(model=factories.make_model(reference_steps=5))
-    prompt = factories.make_prompt(text="a longer prompt")
-    assert predict_budgets(predictor, [prompt], load=Oracle().load)[prompt.pk].num_steps == 5
-    assert Budget.objects.count() == 1
+def test_budget_of_a_predictor_for_another_full_step_count_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text('{"steps": [1, 2, 40]}')
+    model = factories.make_model(reference_steps=50)
+    predictor, prompt = (factories.make_predictor(model=model, source=str(tmp_path)),
+                         factories.make_prompt())
+    with pytest.raises(ValueError, match="of 40 steps in full, and this model has 50"):
+        predict_budgets(predictor, [prompt], load=Oracle().load)
+    assert not Budget.objects.exists()
