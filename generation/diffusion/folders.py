@@ -33,6 +33,8 @@ _WITHOUT_WEIGHTS = ("_", "tokenizer", "scheduler", "feature_extractor", "safety_
 # Another name stands for code in the folder. The last is where diffusers keeps its safety checker.
 _LIBRARIES = ("diffusers", "transformers", "stable_diffusion")
 
+_LONGEST_HEADER_BYTES = 100_000_000  # As the safetensors library allows.
+
 
 class PipelineError(ValueError):
     """A pipeline cannot be used; the message names the place and what was expected there."""
@@ -65,6 +67,42 @@ def inspect_pipeline_folder(path: Path) -> None:
     models = [part for part in parts if not part.startswith(_WITHOUT_WEIGHTS)]
     for part in dict.fromkeys((*WEIGHTS_BY_CLASS[class_name], *models)):
         _refuse_other_weights(path / part)
+    refuse_damaged_weights(path)
+
+
+def refuse_damaged_weights(path: Path) -> None:
+    """Refuse a pipeline's folder in which a .safetensors file is cut short or is none.
+
+    Raises
+    ------
+    PipelineError
+        A `ValueError` that names the file and how its size differs from what its header says.
+    """
+    for file in sorted(path.glob("*/*.safetensors")):
+        try:
+            promised, found = _promised_bytes(file), file.stat().st_size
+        except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
+            raise PipelineError(
+                f"{file} is damaged or no safetensors file: its header cannot be read. Copy it "
+                "again, whole (a Git LFS pointer is not the file it points to)"
+            ) from error
+        if promised != found:
+            raise PipelineError(
+                f"{file} is damaged: by its header it has {promised:,} bytes, and there are "
+                f"{found:,}. Copy it again"
+            )
+
+
+def _promised_bytes(file: Path) -> int:
+    """How long a safetensors file must be: eight bytes, its JSON header, and its tensors."""
+    with file.open("rb") as content:
+        header_bytes = int.from_bytes(content.read(8), "little")
+        if not 2 <= header_bytes <= _LONGEST_HEADER_BYTES:
+            raise ValueError(f"a header of {header_bytes} bytes")
+        header = json.loads(content.read(header_bytes))
+    header.pop("__metadata__", None)
+    ends = [int(tensor["data_offsets"][1]) for tensor in header.values()]
+    return 8 + header_bytes + max(ends, default=0)
 
 
 def pipeline_class_name(path: Path) -> str:

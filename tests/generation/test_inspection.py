@@ -26,8 +26,15 @@ def folder(tmp_path: Path) -> Path:
     )
     for part in ("scheduler", "tokenizer", "text_encoder", "unet", "vae"):
         (tmp_path / part).mkdir()
-        (tmp_path / part / "model.safetensors").write_bytes(b"weights")
+        write_weights(tmp_path / part / "model.safetensors")
     return tmp_path
+
+
+def write_weights(path: Path) -> None:
+    """One tensor of two float32 numbers, as the safetensors format lays them out."""
+    header = json.dumps({"__metadata__": {"format": "pt"}, "weight": {
+        "dtype": "F32", "shape": [2], "data_offsets": [0, 8]}}).encode()
+    path.write_bytes(len(header).to_bytes(8, "little") + header + bytes(8))
 
 
 def test_real_pipeline_passes(pipeline_folder: Path) -> None:
@@ -69,6 +76,23 @@ def test_another_class_is_refused(folder: Path, class_name: object) -> None:
 def test_weights_in_another_format_are_refused(folder: Path, part: str) -> None:
     (folder / part / "model.safetensors").rename(folder / part / "model.bin")
     with pytest.raises(ValueError, match=rf"{part} holds no weights as a \.safetensors"):
+        inspect_pipeline_folder(folder)
+
+
+def test_weights_cut_short_are_named(folder: Path) -> None:
+    file = folder / "unet" / "model.safetensors"
+    file.write_bytes(file.read_bytes()[:-3])
+    with pytest.raises(ValueError, match=f"{file} is damaged: by its header it has .* bytes"):
+        inspect_pipeline_folder(folder)
+
+
+@pytest.mark.parametrize("content", [
+    b"\x01", b"version https://git-lfs.github.com/spec/v1\n", (4).to_bytes(8, "little") + b"nope",
+    (20).to_bytes(8, "little") + b'{"weight": 3}', (2).to_bytes(8, "little") + b"[]",
+])
+def test_file_that_is_no_safetensors_is_named(folder: Path, content: bytes) -> None:
+    (folder / "vae" / "model.safetensors").write_bytes(content)
+    with pytest.raises(ValueError, match=r"vae/model\.safetensors is damaged or no safetensors"):
         inspect_pipeline_folder(folder)
 
 
