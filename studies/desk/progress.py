@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
-from django.db.models import Exists, Min, OuterRef, Q, QuerySet, Sum
+from django.db.models import Count, Exists, Min, OuterRef, Q, QuerySet, Sum
 from django.utils.timezone import now
 
 from generation.models import Budget, Prompt, Render, RenderState
 from generation.models.renders import RenderQuerySet
-from studies.desk.readiness import missing_for_launch
+from studies.desk.readiness import missing_for_launch, missing_for_preparation
 from studies.models import Contrast, Pair, Study, StudyPrompt, StudyState
 
 GALLERY_PAIRS = 24
@@ -86,11 +86,13 @@ class ContrastCount:
 
 @dataclass(frozen=True)
 class Failure:
-    """An image, or the pair that it is the candidate of, that could not be made."""
+    """Images, or pairs, that could not be made for one and the same reason, and the first."""
 
+    error: str
+    count: int
     prompt: Prompt
     num_steps: int
-    error: str
+    is_of_pairs: bool = False
 
 
 @dataclass(frozen=True)
@@ -115,6 +117,25 @@ class Progress:
         return self.study.state == StudyState.PREPARING and not self.pairs_total
 
     @property
+    def can_prepare(self) -> bool:
+        return not self.study.is_frozen() and not self.is_predicting
+
+    @property
+    def must_prepare(self) -> bool:
+        """Preparing is what comes next, and nothing stands in its way."""
+        return (self.can_prepare and not self.pairs_total
+                and not missing_for_preparation(self.study))
+
+    @property
+    def can_open(self) -> bool:
+        """A session would open if asked to."""
+        return not self.missing and not self.is_predicting
+
+    @property
+    def is_complete(self) -> bool:
+        return 0 < self.pairs_total == self.pairs_ready
+
+    @property
     def is_settled(self) -> bool:
         """Nothing will change by itself any more, so the page need not ask again."""
         return not self.is_predicting and self.renders.is_settled and not self.is_composing
@@ -130,8 +151,7 @@ class Progress:
             return "Images are not prepared yet."
         if not self.renders.is_settled:
             return "Rendering images."
-        return "All images are rendered." if self.pairs_ready == self.pairs_total else (
-            "Rendering has stopped.")
+        return "All images are rendered." if self.is_complete else "Rendering has stopped."
 
 
 def study_progress(study: Study) -> Progress:
@@ -158,7 +178,7 @@ def study_progress(study: Study) -> Progress:
         budget_rows=list(budgets.select_related("prompt").order_by(
             "num_steps", "prompt__text")[:TABLE_ROWS]) if summary else [],
         gallery=_gallery(pairs),
-        missing=[] if study.is_frozen() else missing_for_launch(study),
+        missing=missing_for_launch(study),
     )
 
 
@@ -182,16 +202,25 @@ def _counts(renders: QuerySet[Render]) -> RenderCounts:
 
 
 def _failures(renders: QuerySet[Render], pairs: QuerySet[Pair]) -> list[Failure]:
-    """The first images that failed, then the first pairs whose images do not go together."""
-    quarantined = renders.filter(state=RenderState.QUARANTINED).select_related("prompt")
-    broken = pairs.exclude(composition_error="").select_related("prompt", "candidate")
+    """Why images failed, the commonest reason first, then why pairs cannot be composed."""
+    quarantined = _by_reason(renders.filter(state=RenderState.QUARANTINED), "error")
+    broken = _by_reason(pairs.exclude(composition_error=""), "composition_error")
+    first_renders = Render.objects.select_related("prompt").in_bulk([row[1] for row in quarantined])
+    first_pairs = Pair.objects.select_related("prompt", "candidate").in_bulk(
+        [row[1] for row in broken])
     return [
-        *(Failure(render.prompt, render.num_steps, render.error)
-          for render in quarantined.order_by("pk")[:SHOWN_FAILURES]),
-        *(Failure(pair.prompt, pair.candidate.num_steps,
-                  f"The pair cannot be shown: {pair.composition_error}")
-          for pair in broken.order_by("pk")[:SHOWN_FAILURES]),
+        *(Failure(error, count, first_renders[first].prompt, first_renders[first].num_steps)
+          for error, first, count in quarantined),
+        *(Failure(error, count, first_pairs[first].prompt, first_pairs[first].candidate.num_steps,
+                  is_of_pairs=True)
+          for error, first, count in broken),
     ]
+
+
+def _by_reason(rows: QuerySet, field: str) -> list[tuple[str, int, int]]:
+    """The commonest reasons, each with the first row that has it and how many have it."""
+    groups = rows.order_by().values_list(field).annotate(first=Min("pk"), count=Count("pk"))
+    return list(groups.order_by("-count", "first")[:SHOWN_FAILURES])
 
 
 def _contrast_counts(study: Study) -> list[ContrastCount]:

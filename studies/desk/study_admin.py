@@ -18,7 +18,7 @@ from generation.models.diffusion_models import EMBEDDED_SOURCE
 from studies.desk import services, views
 from studies.desk.forms import ContrastForm, ContrastFormSet, StudyForm
 from studies.desk.imports import PromptList
-from studies.desk.progress import study_progress
+from studies.desk.readiness import number_of
 from studies.models import Contrast, Study, StudyPrompt, StudySession
 from studies.models.counting import counted
 
@@ -119,12 +119,7 @@ class StudyAdmin(ModelAdmin):
                     extra_context: dict[str, Any] | None = None) -> Any:
         studies = Study.objects.select_related("model", "predictor")
         study = studies.filter(pk=object_id).first() if object_id.isdecimal() else None
-        extra = {} if study is None else {
-            "progress": study_progress(study),
-            "sessions": study.sessions.order_by("pk"),
-            "may_change_study": super().has_change_permission(request),
-            "may_add_session": request.user.has_perm("studies.add_studysession"),
-        }
+        extra = {} if study is None else views.panel(request, study)
         return super().change_view(request, object_id, form_url, {**extra, **(extra_context or {})})
 
     def save_model(self, request: HttpRequest, obj: Study, form: StudyForm,
@@ -179,12 +174,15 @@ class StudyAdmin(ModelAdmin):
     @display(description="Prompts in this study")
     def prompt_summary(self, study: Study) -> str:
         num_prompts = study.study_prompts.count() if study.pk else 0
-        return f"{num_prompts} prompts" if num_prompts else "None yet: upload a file below."
+        return (number_of(num_prompts, "prompt") if num_prompts
+                else "None yet: upload a file below.")
 
 
 def _say_prompts(request: HttpRequest, prompts: PromptList) -> None:
+    number = len(prompts.accepted)
+    was = "was" if number == 1 else "were"
     messages.success(request,
-                     f"{len(prompts.accepted)} prompts were read from {prompts.filename}.")
+                     f"{number_of(number, 'prompt')} {was} read from {prompts.filename}.")
     if note := prompts.duplicate_note():
         messages.warning(request, note)
 

@@ -1,5 +1,7 @@
 """What the buttons and the moving parts of the study and session pages call."""
 
+from typing import Any
+
 from django.contrib import messages
 from django.contrib.auth.decorators import permission_required
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
@@ -15,12 +17,22 @@ may_change = permission_required("studies.change_study", raise_exception=True)
 may_change_session = permission_required("studies.change_studysession", raise_exception=True)
 
 
+def panel(request: HttpRequest, study: Study) -> dict[str, Any]:
+    """Where a study stands, and what this user may do about it."""
+    return {
+        "progress": study_progress(study),
+        "sessions": study.sessions.order_by("pk"),
+        "may_change_study": request.user.has_perm("studies.change_study"),
+        "may_add_session": request.user.has_perm("studies.add_studysession"),
+    }
+
+
 @require_safe
 @may_view
 def progress(request: HttpRequest, study_id: int) -> HttpResponse:
     """The part of a study's page that moves while images render."""
     study = get_object_or_404(Study.objects.select_related("model", "predictor"), pk=study_id)
-    response = render(request, "desk/_progress.html", {"progress": study_progress(study)})
+    response = render(request, "desk/_progress.html", panel(request, study))
     response["Cache-Control"] = "no-store"
     return response
 
@@ -33,9 +45,7 @@ def prepare(request: HttpRequest, study_id: int) -> HttpResponseRedirect:
         services.prepare(study)
     except services.StudyNotReady as error:
         messages.error(request, str(error))
-    else:
-        messages.success(request, "Preparing: budgets are predicted, then images are rendered. "
-                                  "You may leave this page.")
+    # How it goes, the page says itself; a message beside it would stay when it is no longer true.
     return redirect("admin:studies_study_change", study_id)
 
 

@@ -8,6 +8,8 @@ from generation.models import Prompt, Render, RenderState
 from studies.models.designs import Contrast
 from studies.models.sides import Side
 
+STOPPED = (RenderState.QUARANTINED, RenderState.CANCELLED)
+
 
 class PairQuerySet(models.QuerySet["Pair"]):
     def composable(self) -> Self:
@@ -17,6 +19,13 @@ class PairQuerySet(models.QuerySet["Pair"]):
             baseline__state=RenderState.READY,
         ).filter(Q(reference=None) | Q(reference__state=RenderState.READY))
         return rendered.exclude(pk__in=self.ready().values("pk"))
+
+    def stopped(self) -> Self:
+        """Not to be shown until a person does something: an image failed or was cancelled."""
+        return self.exclude(pk__in=self.ready().values("pk")).filter(
+            ~Q(composition_error="") | Q(candidate__state__in=STOPPED)
+            | Q(baseline__state__in=STOPPED) | Q(reference__state__in=STOPPED)
+        )
 
     def ready(self) -> Self:
         """Both stimuli exist, so the pair can be shown."""

@@ -3,7 +3,6 @@ import { nextDelay } from "./delays.js";
 
 const place = document.querySelector("[data-progress-url]");
 const status = document.querySelector("[role=status][data-milestone]");
-const retry = document.querySelector("[data-retry]");
 let isConnected = false;
 let failures = 0;
 let shown = "";
@@ -31,8 +30,7 @@ function show(html) {
   }]));
   place.innerHTML = html;
   for (const item of place.querySelectorAll("[data-keep]")) restore(item, kept.get(item.dataset.keep));
-  const { failed, milestone } = place.querySelector("[data-progress]").dataset;
-  if (retry) retry.hidden = failed === "0";
+  const { milestone } = place.querySelector("[data-progress]").dataset;
   // Written only when it changes, so that a screen reader says it once.
   if (status.textContent !== milestone) status.textContent = milestone;
 }
