@@ -187,7 +187,8 @@ def _costs_by_contrast(study: Study) -> dict[int, list[Cost]]:
         Subquery(_full_timing(study.model.reference_steps)),
     )
     return _grouped(
-        Cost(*row[:3], Timing(*row[3:6]), Timing(**row[6]) if row[6] else Timing())
+        Cost(row[0], row[1], row[2], Timing(*row[3:6]),
+             Timing(**row[6]) if row[6] else Timing())
         for row in rows.iterator(chunk_size=5000)
     )
 

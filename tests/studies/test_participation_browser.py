@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from functools import partial
 
 import pytest
 from django.utils.timezone import now
@@ -118,7 +119,8 @@ def stand_whole_and_alike(page: Page, width: int, height: int) -> bool:
     left, right = page.evaluate(SIDES)
     sizes = [[round(box[2] - box[0], 2), round(box[3] - box[1], 2)] for box in (left, right)]
     return (
-        0 <= left[0] < left[2] < right[0] < right[2] <= width
+        page.evaluate("innerWidth") == width
+        and 0 <= left[0] < left[2] < right[0] < right[2] <= width
         and 0 <= left[1] == right[1] < left[3] == right[3] <= height
         and sizes[0] == sizes[1]
         and page.evaluate("document.documentElement.scrollWidth") <= width
@@ -134,8 +136,7 @@ def test_images_follow_the_window_during_a_trial(page: Page, site: str, task: st
     for width, height in ((1280, 800), (900, 800), (700, 800), (390, 844), (1024, 768),
                           (768, 1024), (700, 300), (1280, 800)):
         page.set_viewport_size({"width": width, "height": height})
-        wait_until(lambda w=width, h=height: page.evaluate("innerWidth") == w
-                   and stand_whole_and_alike(page, w, h), seconds=10)
+        wait_until(partial(stand_whole_and_alike, page, width, height), seconds=10)
         left, _ = page.evaluate(SIDES)
         widths.append(left[2] - left[0])
     assert widths[0] == widths[-1] > widths[3] > 100
