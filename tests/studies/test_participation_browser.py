@@ -47,6 +47,12 @@ def wait_for_trial(page: Page, number: int) -> None:
     """Wait until the trial with this number, practice included, takes answers."""
     said = "1 of 1" if number == 1 else f"{number - 1} of 4"
     count = page.locator("[data-state=shown] .count span:visible").first
+    go_on = page.get_by_role("button", name="Go on")
+    expect(count.or_(go_on).first).to_be_visible(timeout=PATIENCE_MS)
+    if number == 2:
+        expect(count.filter(has_text=said).or_(go_on).first).to_be_visible(timeout=PATIENCE_MS)
+        if go_on.is_visible():
+            page.keyboard.press("Space")
     expect(count).to_contain_text(said, timeout=PATIENCE_MS)
     page.wait_for_timeout(80)  # Beyond the frame from which an answer counts.
 
@@ -199,21 +205,49 @@ def test_early_held_and_double_input_answers_nothing_more(
     page.get_by_role("button", name="Left image").dblclick()
     for key in ("j", "ArrowRight", "f"):
         page.keyboard.press(key)  # During the blank interval.
+    wait_for_trial(page, 2)
+    assert Response.objects.count() == 1
+    page.keyboard.press("f")
     left = page.get_by_role("button", name="Left image")
     left.hover()
     page.mouse.down()  # Pressed during the blank interval, released on the stimulus.
-    wait_for_trial(page, 2)
+    wait_for_trial(page, 3)
     page.mouse.up()
     page.wait_for_timeout(300)
-    assert Response.objects.count() == 1
-    assert Response.objects.get().chosen_side == "left"
-    for number in range(2, NUM_TRIALS + 1):
+    assert [response.chosen_side for response in Response.objects.all()] == ["left", "left"]
+    for number in range(3, NUM_TRIALS + 1):
         wait_for_trial(page, number)
         page.keyboard.press("j")
         page.keyboard.press("f")
     page.wait_for_url("**/done")
     responses = check_everything_is_stored_once(session)
-    assert [response.chosen_side for response in responses] == ["left"] + ["right"] * 4
+    assert [response.chosen_side for response in responses] == ["left"] * 2 + ["right"] * 3
+
+
+def test_practice_ends_with_a_word_that_one_key_dismisses(
+    page: Page, site: str, session: StudySession
+) -> None:
+    come_to_the_trials(page, site, session)
+    wait_for_trial(page, 1)
+    page.keyboard.press("f")
+    word = page.get_by_text("That was practice. The comparisons count from now on.")
+    expect(word).to_be_visible(timeout=PATIENCE_MS)
+    expect(page.get_by_role("button", name="Go on")).to_be_focused()
+    expect(page.get_by_role("button", name="Left image")).to_be_hidden()
+    for key in ("j", "ArrowLeft"):
+        page.keyboard.press(key)  # An answer to nothing.
+    expect(word).to_be_visible()
+    page.keyboard.press("Enter")
+    expect(word).to_be_hidden()
+    wait_for_trial(page, 2)
+    assert Response.objects.count() == 1
+
+
+def test_study_without_practice_begins_at_once(page: Page, site: str) -> None:
+    session = factories.make_open_session(study=factories.make_study(practice_trials=0))
+    come_to_the_trials(page, site, session)
+    count = page.locator("[data-state=shown] .count span:visible").first
+    expect(count).to_contain_text("1 of 4", timeout=PATIENCE_MS)
 
 
 def test_acknowledgement_that_is_lost_is_asked_for_again(

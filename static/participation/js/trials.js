@@ -95,6 +95,22 @@ function hide() {
   shown = null;
 }
 
+/** Say that practice is over, and wait for one key press or tap. */
+async function turnToMain() {
+  const before = document.activeElement;
+  page.dataset.state = "turn";
+  part("turn").hidden = false;
+  part("go-on").focus();
+  await new Promise((resolve) => {
+    part("go-on").addEventListener("click", resolve, { once: true });
+  });
+  part("turn").hidden = true;
+  page.dataset.state = "blank";
+  before?.focus();
+  // The second half of a double tap must not meet an image.
+  await pause(BLANK_MS);
+}
+
 function takeAnswer(side, inputMethod, timeStamp) {
   const responseMs = Math.round(timeStamp - paintedAt);
   paintedAt = null;
@@ -193,6 +209,7 @@ async function run() {
   while (state.trial) {
     const { trial, upcoming } = state;
     const given = new Promise((resolve) => { answered = resolve; });
+    if (trial.kind === "main" && trial.index === 1 && part("turn")) await turnToMain();
     await show(trial, await patiently(stimulus));
     const next = ahead(upcoming);
     const answer = await given;
