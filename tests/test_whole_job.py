@@ -103,6 +103,9 @@ def take_part(page: Page, link: str) -> None:
     page.get_by_role("link", name="I am ready").click()
     for number in range(NUM_TRIALS):
         said = f"{number + 1} of 2" if number < 2 else f"{number - 1} of {NUM_TRIALS - 2}"
+        if number == 2:  # Practice is over: one key press.
+            expect(page.get_by_role("button", name="Go on")).to_be_focused(timeout=20_000)
+            page.keyboard.press("Space")
         shown = page.locator("[data-state=shown] .count span:visible").first
         expect(shown).to_contain_text(said, timeout=20_000)
         page.wait_for_timeout(80)  # Beyond the frame from which an answer counts.
@@ -149,6 +152,15 @@ def check_second_start(data_dir: Path, port: int, *, link: str, password: str) -
         again.find(r"(the participant link works now)")
     finally:
         again.stop()
+
+
+def test_interrupt_during_the_start_ends_without_a_traceback(data_dir: Path, port: int) -> None:
+    demo = Demo(data_dir, port)
+    demo.find("(Preparing the database)")
+    demo.stop()
+    demo._reader.join(5)
+    assert "Stopped." in demo.said
+    assert "Traceback" not in demo.said
 
 
 def test_taken_port_is_said_plainly(data_dir: Path) -> None:

@@ -47,13 +47,20 @@ class Command(BaseCommand):
         link = reverse("landing", kwargs={"session_id": session.public_id})
         results = reverse("results", kwargs={"study_id": session.study.public_id})
         self.stdout.write(
-            f"\n  Participant link   {address}{link}\n"
+            f"\n  Participant link   {address}{link}\n{self._when_it_works(session)}"
             f"  Admin              {address}{reverse('admin:index')}\n"
             f"                     user {demo.USER_NAME}, password {password}\n"
             f"  Results            {address}{results}\n"
             f"  Logs               {os.path.relpath(settings.DATA_DIR / 'logs')}\n\n"
             "Ctrl-C stops everything; what is done is kept.\n"
         )
+
+
+    def _when_it_works(self, session: StudySession) -> str:
+        if session.state == SessionState.OPEN:
+            return ""
+        return (f"                     works once {session.study.main_trials} pairs of images are "
+                "ready; this terminal says when\n")
 
 
 class _Progress:
