@@ -3,9 +3,10 @@
 from django.contrib import admin
 from django.urls import include, path
 
-from budgetstudy import health
+from budgetstudy import front, health
 
 urlpatterns = [
+    path("", front.front, name="front"),
     path("healthz", health.healthz, name="healthz"),
     path("readyz", health.readyz, name="readyz"),
     path("admin/", admin.site.urls),
