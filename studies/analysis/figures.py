@@ -28,7 +28,7 @@ _drawing = threading.Lock()
 _HEADLINE, _ESTIMATE, _PARTICIPANT = "#0072B2", "#333333", "#E69F00"
 _RULE, _SOFT = "#BFC5CC", "#565E68"
 _WIDTH_INCHES, _ROW_INCHES, _HEAD_INCHES, _FOOT_INCHES = 5.4, 0.25, 0.65, 0.55
-_DOTS_ROWS = 2.2  # The participants' dots take as much height as so many estimates.
+_DOTS_ROWS = 2.6  # The participants' dots take as much height as so many estimates.
 _LEFT, _RIGHT = 0.305, 0.745  # The axes' edges; labels to the left, numbers to the right.
 _DATES = {
     "svg": {"Date": None, "Creator": "budgetstudy"},
@@ -156,20 +156,21 @@ def _draw_estimate(axes: Axes, estimate: Estimate, *, row: int) -> None:
 
 
 def _draw_participants(axes: Axes, rates: Sequence[float]) -> None:
-    """Stack one dot a participant on the axis, so that each person can be counted."""
+    """Stack one dot a participant above the axis, so that each person can be counted."""
     values = np.round(100 * np.asarray(rates, dtype=float), 1)
-    floor = -0.5 - _DOTS_ROWS + 0.2
+    floor = -0.5 - _DOTS_ROWS + 0.6
     heights = np.full(values.size, floor)
     _, counts = np.unique(values, return_counts=True)
-    step = min(0.3, (_DOTS_ROWS - 0.5) / counts.max())
+    step = min(0.3, (_DOTS_ROWS - 0.9) / counts.max())
+    middle = floor + step * (counts.max() - 1) / 2
     for value in np.unique(values):
         (same,) = np.nonzero(values == value)
         heights[same] += step * np.arange(same.size)
     axes.scatter(values, heights, s=19, color=_PARTICIPANT, edgecolor="white", linewidth=0.5,
                  zorder=2, clip_on=False)
-    _name_row(axes, "Each participant", row=floor + 0.3, weight="normal")
+    _name_row(axes, "Each participant", row=middle, weight="normal")
     if values.size > 1:
-        axes.annotate(f"SD {100 * np.std(rates, ddof=1):.1f}", (1, floor + 0.3),
+        axes.annotate(f"SD {100 * np.std(rates, ddof=1):.1f}", (1, middle),
                       xycoords=("axes fraction", "data"), xytext=(6, 0),
                       textcoords="offset points", va="center", fontsize=7.5)
 

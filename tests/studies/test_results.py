@@ -5,6 +5,7 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
 from asgiref.sync import async_to_sync
@@ -17,6 +18,7 @@ from django.urls import reverse
 from django.utils.timezone import now
 
 from generation.models import Prompt
+from studies.analysis import figures
 from studies.analysis.figures import Panel, draw_figure
 from studies.models import (
     Contrast,
@@ -393,6 +395,27 @@ def test_contrast_of_which_every_prompt_is_left_out_says_so(staff: Client) -> No
     found = page(staff, study)
     assert "4 of 4 prompts got equal step counts from both arms and were not shown" in found
     assert "both arms give every prompt the same number of steps" in found
+
+
+def test_results_lead_back_to_the_study_for_those_who_may_see_it(admin_client: Client) -> None:
+    study = make_answered_study(["1"])
+    address = reverse("admin:studies_study_change", args=[study.pk])
+    assert f'href="{address}"' in page(admin_client, study)
+    client = Client()
+    client.force_login(User.objects.create_user("reader", is_staff=True))
+    assert address not in page(client, study)
+
+
+def test_participants_dots_stand_clear_of_the_axis() -> None:
+    figure = figures._compose([Panel("t", "c", "a", [], [0.2, 0.4, 0.4, 0.4])])
+    axes, = figure.axes
+    dots = axes.collections[0]
+    lowest = axes.transData.transform(dots.get_offsets())[:, 1].min()
+    radius = (dots.get_sizes()[0] / np.pi) ** 0.5 * figure.dpi / 72
+    assert lowest - radius > axes.bbox.y0 + 4 * figure.dpi / 72  # Four points of air.
+    highest = axes.transData.transform(dots.get_offsets())[:, 1].max()
+    label, = (text for text in axes.texts if text.get_text() == "Each participant")
+    assert lowest <= axes.transData.transform((0, label.xy[1]))[1] <= highest
 
 
 def test_study_without_answers_says_what_to_do(staff: Client) -> None:
