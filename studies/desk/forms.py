@@ -19,6 +19,8 @@ QUESTIONS = {
     Task.PREFERENCE: "Which image do you prefer?",
     Task.SIMILARITY: "Which image is closer to the one above?",
 }
+# In the grammar of generation/scenes/captions.py.
+EXAMPLE = "a striped blue background, left a large dotted red circle, right a small white star"
 SHOWN_REFUSALS = 200
 _BLANK = "Leave it blank for the standard text."
 
@@ -31,7 +33,8 @@ class StudyForm(forms.ModelForm):
         label="Prompt file",
         widget=UnfoldAdminFileFieldWidget,
         help_text="Plain text with one prompt on each line, or a .csv with a column “prompt” and, "
-        "if you like, “category”. UTF-8. A new file replaces the list that is there.",
+        "if you like, “category”. UTF-8. A new file replaces the list that is there. The embedded "
+        f"model knows only scenes in this wording: “{EXAMPLE}”.",
     )
 
     class Meta:

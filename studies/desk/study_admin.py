@@ -108,6 +108,12 @@ class StudyAdmin(ModelAdmin):
     def has_delete_permission(self, request: HttpRequest, obj: Study | None = None) -> bool:
         return super().has_delete_permission(request, obj) and not _is_frozen(obj)
 
+    def get_form(self, request: HttpRequest, obj: Study | None = None, change: bool = False,
+                 **kwargs: Any) -> Any:
+        if _is_frozen(obj):  # Nothing can be filled in, so nothing says how.
+            kwargs["help_texts"] = dict.fromkeys(StudyForm.Meta.fields, "")
+        return super().get_form(request, obj, change=change, **kwargs)
+
     def get_fieldsets(self, request: HttpRequest, obj: Study | None = None) -> Any:
         if not _is_frozen(obj):
             return self.fieldsets

@@ -59,10 +59,14 @@ class Study(models.Model):
             models.CheckConstraint(
                 condition=Q(state__in=StudyState.values), name="studies_study_state_known"
             ),
-            models.CheckConstraint(condition=Q(task__in=Task.values),
-                                   name="studies_study_task_known"),
             models.CheckConstraint(
-                condition=Q(main_trials__gte=1), name="studies_study_main_trials_positive"
+                condition=Q(task__in=Task.values), name="studies_study_task_known",
+                violation_error_message="Choose one of the tasks.",
+            ),
+            models.CheckConstraint(
+                condition=Q(main_trials__gte=1), name="studies_study_main_trials_positive",
+                violation_error_message="A participant needs at least 1 main trial. "
+                "Raise “main trials”.",
             ),
             # Together they stay far below what a trial's index can hold.
             models.CheckConstraint(
@@ -127,10 +131,12 @@ class Contrast(models.Model):
     public_id = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
     study = models.ForeignKey(Study, on_delete=models.CASCADE, related_name="contrasts")
     candidate_arm = models.CharField(
-        max_length=20, default="budgeted", help_text="budgeted, reference, uniform or fixed(n)"
+        "candidate", max_length=20, default="budgeted",
+        help_text="budgeted, reference, uniform or fixed(n)",
     )
     baseline_arm = models.CharField(
-        max_length=20, default="reference", help_text="budgeted, reference, uniform or fixed(n)"
+        "compared with", max_length=20, default="reference",
+        help_text="budgeted, reference, uniform or fixed(n)",
     )
     created_at = models.DateTimeField(auto_now_add=True)
 
@@ -142,10 +148,14 @@ class Contrast(models.Model):
             models.CheckConstraint(
                 condition=Q(candidate_arm__regex=ARM_PATTERN, baseline_arm__regex=ARM_PATTERN),
                 name="studies_contrast_arms_known",
+                violation_error_message="An arm is “budgeted”, “reference”, “uniform” or "
+                "“fixed(n)”, n being a number of steps.",
             ),
             models.CheckConstraint(
                 condition=~Q(candidate_arm=models.F("baseline_arm")),
                 name="studies_contrast_arms_differ",
+                violation_error_message="Both arms are the same, so there is nothing to compare. "
+                "Choose another one.",
             ),
         ]
 

@@ -34,7 +34,9 @@ class StudySession(models.Model):
                 name="studies_studysession_state_known",
             ),
             models.CheckConstraint(
-                condition=Q(quota__gte=1), name="studies_studysession_quota_positive"
+                condition=Q(quota__gte=1), name="studies_studysession_quota_positive",
+                violation_error_message="At least 1 participant must be able to join. "
+                "Raise “quota”.",
             ),
             models.CheckConstraint(
                 condition=Q(state=SessionState.DRAFT) | Q(opened_at__isnull=False),

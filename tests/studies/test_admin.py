@@ -10,16 +10,20 @@ from django.contrib import admin
 from django.contrib.auth.models import Permission, User
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.db import connection
+from django.db.models import CheckConstraint
+from django.forms import modelform_factory
 from django.test import Client, RequestFactory
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django.utils.timezone import now
 
 from generation.models import Predictor, Render, RenderState
+from generation.scenes.captions import Scene, Thing
 from generation.scenes.tokenizer import build_tokenizer
 from studies.desk import services
 from studies.desk.dashboard import add_next_steps
-from studies.models import Pair, SessionState, Study, StudySession, StudyState
+from studies.desk.forms import EXAMPLE
+from studies.models import Contrast, Pair, SessionState, Study, StudySession, StudyState
 from tests import factories
 
 pytestmark = pytest.mark.django_db
@@ -144,6 +148,28 @@ def test_a_comparison_that_cannot_be_made_is_refused(
     assert response.status_code == 200
     assert expected in response.content.decode()
     assert not Study.objects.exists()
+
+
+def test_no_main_trial_and_no_participant_are_refused_in_words(
+    desk: Client, predictor: Predictor
+) -> None:
+    content = desk.post(ADD_STUDY, design(predictor, main_trials=0)).content.decode()
+    assert "A participant needs at least 1 main trial. Raise “main trials”." in content
+    assert not Study.objects.exists()
+    content = desk.post(ADD_SESSION, {"study": make_ready_study().pk, "name": "Wave",
+                                      "quota": 0}).content.decode()
+    assert "At least 1 participant must be able to join. Raise “quota”." in content
+    assert not StudySession.objects.exists()
+
+
+def test_every_rule_that_a_form_can_break_is_worded_for_people() -> None:
+    for model in (Study, StudySession, Contrast):
+        fields = set(modelform_factory(model, fields="__all__").base_fields)
+        for rule in model._meta.constraints:
+            if isinstance(rule, CheckConstraint) and rule.condition.referenced_base_fields & (
+                fields - {"state"}  # Which no form asks for.
+            ):
+                assert rule.violation_error_message != rule.default_violation_error_message, rule
 
 
 def test_a_fixed_arm_is_stored_and_shown_again(desk: Client, predictor: Predictor) -> None:
@@ -324,7 +350,7 @@ def test_images_that_failed_alike_are_one_card_that_says_how_many_and_what_to_do
     assert "12 images failed, all for this reason:</strong> unet is damaged" in content
     assert "6 pairs wait for an image that failed or was cancelled: try the failed" in content
     assert "Wait for rendering" not in content
-    assert "Try the failed images again" in content
+    assert main_buttons(content) == ["Try the failed images again"]
 
 
 def test_two_looks_at_an_unchanged_study_are_the_same(desk: Client) -> None:
@@ -347,6 +373,51 @@ def test_a_launched_study_can_be_read_but_not_changed(desk: Client) -> None:
     study.refresh_from_db()
     assert study.question == "Which image do you prefer?"
     assert desk.post(f"/admin/studies/study/{study.pk}/delete/", {"post": "yes"}).status_code == 403
+
+
+def test_a_launched_study_is_shown_in_the_words_of_a_draft_without_advice_to_fill_it_in(
+    desk: Client,
+) -> None:
+    study = make_ready_study()
+    draft = desk.get(page(study)).content.decode()
+    services.open_session(StudySession.objects.create(study=study, name="Wave"))
+    launched = desk.get(page(study)).content.decode()
+    assert "Leave it blank" in draft
+    assert "Leave it blank" not in launched
+    for content in (draft, launched):
+        assert "ompared with" in content
+        assert "aseline arm" not in content
+
+
+def test_dates_are_shown_in_one_way_with_their_zone(desk: Client) -> None:
+    session = factories.make_open_session(num_pairs=1)
+    content = desk.get(reverse("admin:studies_studysession_change",
+                               args=[session.pk])).content.decode()
+    said = session.opened_at.strftime("%H:%M UTC")  # type: ignore[union-attr]
+    assert content.count(said) == 2  # Above, and among the fields.
+
+
+def test_the_prompt_file_field_shows_what_the_embedded_model_reads(desk: Client) -> None:
+    left = Thing("left", "large", "dotted", "red", "circle")
+    right = Thing("right", "small", "plain", "white", "star")
+    assert Scene("blue", "striped", (left, right)).caption() == EXAMPLE
+    assert EXAMPLE in desk.get(ADD_STUDY).content.decode()
+
+
+def test_empty_lists_advise_only_what_can_be_done(desk: Client) -> None:
+    recorded = desk.get(reverse("admin:studies_trial_changelist")).content.decode()
+    assert "There are no trials yet." in recorded
+    assert "Add trial" not in recorded
+    assert "There are no studies yet." in desk.get(
+        reverse("admin:studies_study_changelist")).content.decode()
+    searched = desk.get(reverse("admin:studies_study_changelist"), {"q": "x"}).content.decode()
+    assert "Nothing here matches." in searched
+
+
+def test_breadcrumbs_begin_with_the_list(desk: Client) -> None:
+    content = re.sub(r"\s+", " ", desk.get(page(make_ready_study())).content.decode())
+    crumbs = re.findall(r'class="desk-crumb[^>]*> ([^<]*?) <', content)
+    assert crumbs == ["Studies", "Colours"]
 
 
 def test_a_prepared_draft_can_be_deleted_whole(desk: Client) -> None:

@@ -153,15 +153,30 @@ def finish(render: Render, *, like: Render) -> None:
     render.save()
 
 
+# Cells of a list that hold more than they show, and ways back that are shortened.
+CUT_OFF = """() => [...document.querySelectorAll("#result_list td, #result_list th, a.desk-crumb")]
+    .filter((item) => item.matches("td, th") ? item.scrollHeight > item.clientHeight + 1
+        : item !== item.parentElement.lastElementChild && item.scrollWidth > item.clientWidth)
+    .map((item) => item.textContent.trim())"""
+
+
 @pytest.mark.parametrize("width", [390, 1440])
 def test_no_page_scrolls_sideways(desk: Page, predictor: Predictor, width: int) -> None:
     session = factories.make_open_session(study=factories.make_study(predictor=predictor))
-    factories.make_participant(session=session)
+    participant = factories.make_participant(session=session)
+    pair = session.study.contrasts.get().pairs.select_related("prompt", "candidate")[0]
+    pair.prompt.text = ", ".join(["top left a large checkered orange circle"] * 5)
+    pair.prompt.save(update_fields=["text"])
+    factories.make_trial(participant=participant, pair=pair)
+    Render.objects.filter(pk=pair.candidate_id).update(
+        provenance={"versions": {"torch": "2.13.0"}, "hash": "0123456789abcdef" * 8})
     desk.set_viewport_size({"width": width, "height": 900})
     for address in (
         "", "studies/study/", "studies/study/add/", f"studies/study/{session.study_id}/change/",
         "studies/studysession/", f"studies/studysession/{session.pk}/change/",
-        "studies/participant/", "studies/trial/", "studies/response/",
+        "studies/participant/", "studies/trial/", "studies/response/", "generation/render/",
+        f"generation/render/{pair.candidate_id}/change/",
     ):
         desk.goto(f"/admin/{address}")
         assert desk.evaluate("document.documentElement.scrollWidth") <= width, address
+        assert desk.evaluate(CUT_OFF) == [], address
