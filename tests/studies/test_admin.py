@@ -166,7 +166,8 @@ def test_every_rule_that_a_form_can_break_is_worded_for_people() -> None:
     for model in (Study, StudySession, Contrast):
         fields = set(modelform_factory(model, fields="__all__").base_fields)
         for rule in model._meta.constraints:
-            if isinstance(rule, CheckConstraint) and rule.condition.referenced_base_fields & (
+            condition: Any = getattr(rule, "condition", None)
+            if isinstance(rule, CheckConstraint) and condition.referenced_base_fields & (
                 fields - {"state"}  # Which no form asks for.
             ):
                 assert rule.violation_error_message != rule.default_violation_error_message, rule

@@ -409,12 +409,12 @@ def test_results_lead_back_to_the_study_for_those_who_may_see_it(admin_client: C
 def test_participants_dots_stand_clear_of_the_axis() -> None:
     figure = figures._compose([Panel("t", "c", "a", [], [0.2, 0.4, 0.4, 0.4])])
     axes, = figure.axes
-    dots = axes.collections[0]
+    dots: Any = axes.collections[0]
     lowest = axes.transData.transform(dots.get_offsets())[:, 1].min()
     radius = (dots.get_sizes()[0] / np.pi) ** 0.5 * figure.dpi / 72
     assert lowest - radius > axes.bbox.y0 + 4 * figure.dpi / 72  # Four points of air.
     highest = axes.transData.transform(dots.get_offsets())[:, 1].max()
-    label, = (text for text in axes.texts if text.get_text() == "Each participant")
+    label: Any = next(text for text in axes.texts if text.get_text() == "Each participant")
     assert lowest <= axes.transData.transform((0, label.xy[1]))[1] <= highest
 
 
