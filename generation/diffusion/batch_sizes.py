@@ -1,6 +1,10 @@
 """How many images share a UNet call: a first guess, and what running out of memory has taught."""
 
+import gc
+
 import torch
+
+from generation.diffusion.recipes import Recipe
 
 # Where more slots stopped paying: two CPU cores are busy with 16, large GPUs with 32 of 512 x 512.
 _CPU_SLOTS = 16
@@ -12,7 +16,9 @@ _MOST_GPU_SLOTS = 64
 _learned: dict[tuple[object, ...], int] = {}
 
 
-def slots_for(device: torch.device, key: tuple[object, ...], *, pixels: int) -> int:
+def slots_for(
+    device: torch.device, key: tuple[object, ...], *, pixels: int, wanted: int | None = None
+) -> int:
     """Choose the number of slots for a kind of image.
 
     Parameters
@@ -22,9 +28,14 @@ def slots_for(device: torch.device, key: tuple[object, ...], *, pixels: int) -> 
         Model, resolution and dtype, as `remember_slots` was told.
     pixels : int
         Width times height.
+    wanted : int, optional
+        A number in place of the first guess; where memory ran out, the smaller one counts.
     """
-    if key in _learned:
-        return _learned[key]
+    guess = wanted or _first_guess(device, pixels)
+    return min(guess, _learned.get(key, guess))
+
+
+def _first_guess(device: torch.device, pixels: int) -> int:
     if device.type != "cuda":
         return _CPU_SLOTS
     return max(1, min(_MOST_GPU_SLOTS, _GPU_SLOTS * _GPU_PIXELS // pixels))
@@ -33,3 +44,18 @@ def slots_for(device: torch.device, key: tuple[object, ...], *, pixels: int) -> 
 def remember_slots(key: tuple[object, ...], num_slots: int) -> None:
     """Start with this many the next time."""
     _learned[key] = num_slots
+
+
+def too_large(recipe: Recipe) -> str:
+    """Say what to change where not even one image fits."""
+    return (
+        f"the device's memory is too small for even one image of {recipe.width} x {recipe.height} "
+        "pixels: render smaller images, choose a smaller model, or use a device with more memory"
+    )
+
+
+def free_memory() -> None:
+    """Give back what no living object holds."""
+    gc.collect()
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()

@@ -1,6 +1,5 @@
 """The batched sampler: keeps a `SlotBatch` full, decodes what is finished, survives what fails."""
 
-import gc
 import logging
 from collections import deque
 from collections.abc import Callable, Collection, Iterable, Iterator
@@ -13,7 +12,8 @@ import torch
 from diffusers import StableDiffusionPipeline, StableDiffusionXLPipeline
 from torch import Tensor
 
-from generation.diffusion.conditioning import PromptEncoder
+from generation.diffusion.batch_sizes import free_memory, too_large
+from generation.diffusion.conditioning import encoder_of
 from generation.diffusion.costs import Cost, CostMeter
 from generation.diffusion.decoding import DECODE_CHUNK, decode, is_image, no_image
 from generation.diffusion.noise import draw_noise
@@ -72,6 +72,8 @@ def can_batch(pipeline: Any) -> bool:
         and unet.time_cond_proj_dim is None
         and unet.class_embed_type is None
         and unet.encoder_hid_dim_type is None
+        # Such an autoencoder overflows in half precision; the pipeline itself knows what to do.
+        and not (pipeline.vae.dtype == torch.float16 and pipeline.vae.config.force_upcast)
         and unet.addition_embed_type == ("text_time" if is_xl else None)
     )
 
@@ -109,7 +111,7 @@ def sample_batched(
         run = _Run(pipeline, num_slots=min(num_slots, _power_of_two(len(first))), meter=meter)
         failure = None
         try:
-            yield from run.images(first[0][1], queue, unwanted)
+            yield from run.images(queue, unwanted)
         except _BatchError as error:
             failure = error.summary
         if failure is None:
@@ -117,7 +119,7 @@ def sample_batched(
         # Out of the except block, no traceback keeps the batch's tensors alive.
         lost, tried_slots = run.lost(), run.num_slots
         del run
-        _free_memory()
+        free_memory()
         for index, _ in lost:
             meter.forget(index)  # An image costs what its own making took.
         feed = queue
@@ -126,7 +128,8 @@ def sample_batched(
             on_shrink(num_slots)
             feed = chain(lost, queue)
         elif len(lost) == 1:
-            yield lost[0][0], _explained(failure, lost[0][1])
+            yield lost[0][0], SamplingError(
+                too_large(lost[0][1]) if failure.is_memory else failure.message)
         else:  # One of them may be to blame, and the others need not suffer for it.
             for one in lost:
                 yield from sample_batched(pipeline, [one], num_slots=1, meter=meter,
@@ -168,7 +171,9 @@ class _Run:
         self.num_slots = num_slots
         self._pipeline = pipeline
         self._meter = meter
-        self._encoder = PromptEncoder(pipeline)
+        self._encoder = encoder_of(pipeline)
+        self._batch: SlotBatch | None = None
+        self._chunk = DECODE_CHUNK
         self._tables: dict[int, Timetable] = {}
         self._in_work: dict[int, Recipe] = {}
         self._finished: deque[tuple[int, Tensor]] = deque()
@@ -179,33 +184,25 @@ class _Run:
         return list(self._in_work.items())
 
     def images(
-        self, kind: Recipe, recipes: Iterator[tuple[int, Recipe]], unwanted: Unwanted
+        self, recipes: Iterator[tuple[int, Recipe]], unwanted: Unwanted
     ) -> Iterator[Outcome]:
-        """Work until `recipes` end; `kind` is one of them."""
-        self._meter.resume()
-        with _failing_as_a_batch():
-            batch = self._empty_batch(kind)
+        """Work until `recipes` end."""
         while True:
-            yield from self._fill(batch, recipes)
-            if not batch.indexes():
+            yield from self._fill(recipes)
+            batch = self._batch
+            if batch is None or not batch.indexes():
                 break
             self._drop(batch, unwanted(batch.indexes()))
-            with _failing_as_a_batch():
-                self._advance(batch)
+            if batch.indexes():
+                with _failing_as_a_batch():
+                    self._advance(batch)
             if self._is_time_to_decode():
-                yield from self._decode_some(batch)
+                yield from self._decode_some()
         while self._finished:
-            yield from self._decode_some(batch)
+            yield from self._decode_some()
 
-    def _empty_batch(self, kind: Recipe) -> SlotBatch:
-        return SlotBatch(
-            self._pipeline.unet, num_slots=self.num_slots,
-            unconditional=self._encoder.unconditional() if kind.guidance > 1 else None,
-            size_ids=self._encoder.size_ids(width=kind.width, height=kind.height),
-        )
-
-    def _fill(self, batch: SlotBatch, recipes: Iterator[tuple[int, Recipe]]) -> Iterator[Outcome]:
-        while batch.has_room():
+    def _fill(self, recipes: Iterator[tuple[int, Recipe]]) -> Iterator[Outcome]:
+        while self._batch is None or self._batch.has_room():
             found = next(recipes, None)
             if found is None:
                 return
@@ -213,10 +210,26 @@ class _Run:
             self._in_work[index] = recipe
             try:
                 with _failing_as_a_batch():
-                    batch.seat(self._sitter(index, recipe))
+                    self._seat(index, recipe)
             except SamplingError as error:
                 del self._in_work[index]
+                self._meter.forget(index)
                 yield index, error
+
+    def _seat(self, index: int, recipe: Recipe) -> None:
+        """Give a free slot to a recipe; encoding its prompt is charged to it alone."""
+        self._meter.resume()
+        if self._batch is None:
+            self._batch = self._empty_batch(recipe)
+        self._batch.seat(self._sitter(index, recipe))
+        self._meter.share([index])
+
+    def _empty_batch(self, kind: Recipe) -> SlotBatch:
+        return SlotBatch(
+            self._pipeline.unet, num_slots=self.num_slots,
+            unconditional=self._encoder.unconditional() if kind.guidance > 1 else None,
+            size_ids=self._encoder.size_ids(width=kind.width, height=kind.height),
+        )
 
     def _sitter(self, index: int, recipe: Recipe) -> Sitter:
         refuse_long_prompt(self._pipeline, recipe.prompt)
@@ -235,47 +248,45 @@ class _Run:
 
     def _advance(self, batch: SlotBatch) -> None:
         seated = batch.indexes()
+        self._meter.resume()  # What came between is the caller's time and no image's.
         self._finished.extend(batch.advance())
-        if self._pipeline.device.type == "cuda":
-            torch.cuda.synchronize()  # Or the clock would measure the launches alone.
         self._meter.share(seated)
 
     def _is_time_to_decode(self) -> bool:
         if not self._finished:
             return False
         self._calls_waited += 1
-        return len(self._finished) >= DECODE_CHUNK or self._calls_waited >= _LONGEST_WAIT
+        return len(self._finished) >= self._chunk or self._calls_waited >= _LONGEST_WAIT
 
-    def _decode_some(self, batch: SlotBatch) -> Iterator[Outcome]:
+    def _decode_some(self) -> Iterator[Outcome]:
         self._calls_waited = 0
-        part = [self._finished.popleft() for _ in range(min(DECODE_CHUNK, len(self._finished)))]
+        part = list(islice(self._finished, self._chunk))
+        self._meter.resume()
+        images = self._decode([latent for _, latent in part])
+        if images is None:
+            return
         indexes = [index for index, _ in part]
-        with _failing_as_a_batch():
-            images = decode(self._pipeline, [latent for _, latent in part])
         self._meter.share(indexes)
         for index, pixels in zip(indexes, images, strict=True):
+            self._finished.popleft()
             recipe = self._in_work.pop(index)
-            drawn = Drawn(recipe, pixels, recipe.num_steps * batch.evaluations_per_step,
+            drawn = Drawn(recipe, pixels, recipe.num_steps * (2 if recipe.guidance > 1 else 1),
                           self._meter.take(index), self.num_slots)
             yield index, drawn if is_image(pixels) else no_image(self._pipeline)
-        self._meter.resume()
+
+    def _decode(self, latents: list[Tensor]) -> Tensor | None:
+        """Decode, or return None if that takes too much memory: the next try takes fewer."""
+        try:
+            with _failing_as_a_batch():
+                return decode(self._pipeline, latents, chunk=self._chunk)
+        except _BatchError as error:
+            if not error.summary.is_memory or self._chunk == 1:
+                raise
+        self._chunk //= 2
+        free_memory()
+        return None
 
 
 def _power_of_two(count: int) -> int:
     """The smallest power of two that is at least `count`."""
     return 1 << (count - 1).bit_length()
-
-
-def _explained(failure: _Failure, recipe: Recipe) -> SamplingError:
-    if not failure.is_memory:
-        return SamplingError(failure.message)
-    return SamplingError(
-        f"the device's memory is too small for even one image of {recipe.width} x {recipe.height} "
-        "pixels: render smaller images, choose a smaller model, or use a device with more memory"
-    )
-
-
-def _free_memory() -> None:
-    gc.collect()
-    if torch.cuda.is_available():
-        torch.cuda.empty_cache()

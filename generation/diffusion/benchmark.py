@@ -1,4 +1,7 @@
-"""Three ways through one workload: image by image, in buckets of equal length, in slots."""
+"""Three ways through one workload: image by image, in buckets of equal length, in slots.
+
+Sampling only: a worker also asks its database before each step, and stores images beside it.
+"""
 
 import time
 from collections import defaultdict
@@ -15,8 +18,8 @@ from numpy.typing import NDArray
 
 from generation.diffusion.alone import sample
 from generation.diffusion.batching import sample_batched
-from generation.diffusion.costs import CostMeter
 from generation.diffusion.decoding import to_image
+from generation.diffusion.metering import make_meter
 from generation.diffusion.noise import draw_noise
 from generation.diffusion.recipes import Recipe
 from generation.diffusion.samples import SamplingError
@@ -86,7 +89,7 @@ def time_engine(pipeline: Any, recipes: Sequence[Recipe], *, num_slots: int) -> 
     order = sorted(range(len(recipes)), key=lambda index: -recipes[index].num_steps)
     with _timed(pipeline, recipes) as timing:
         outcomes = sample_batched(pipeline, ((index, recipes[index]) for index in order),
-                                  num_slots=num_slots, meter=CostMeter())
+                                  num_slots=num_slots, meter=make_meter(pipeline.device))
         for index, outcome in outcomes:
             if isinstance(outcome, SamplingError):
                 raise outcome
@@ -126,7 +129,7 @@ def _timed(pipeline: Any, recipes: Sequence[Recipe]) -> Iterator[Timing]:
     timing = Timing(unet_evaluations=sum(recipe.num_steps * (2 if recipe.guidance > 1 else 1)
                                          for recipe in recipes))
     wait = torch.cuda.synchronize if pipeline.device.type == "cuda" else lambda: None
-    calls = _BusyTime(wait)
+    calls = _BusyTime(pipeline.device)
     hooks = [pipeline.unet.register_forward_pre_hook(calls.begin),
              pipeline.unet.register_forward_hook(calls.end)]
     peak_mb = _watch_memory(pipeline.device)
@@ -135,7 +138,7 @@ def _timed(pipeline: Any, recipes: Sequence[Recipe]) -> Iterator[Timing]:
         yield timing
         wait()
         timing.seconds = time.perf_counter() - started
-        timing.unet_seconds = calls.seconds
+        timing.unet_seconds = calls.seconds()
         timing.peak_mb = peak_mb()
     finally:
         for hook in hooks:
@@ -143,28 +146,45 @@ def _timed(pipeline: Any, recipes: Sequence[Recipe]) -> Iterator[Timing]:
 
 
 class _BusyTime:
-    """How long at least one call was under way: on a CPU the parts of a batch run side by side."""
+    """How long at least one call was under way: on a CPU the parts of a batch run side by side.
 
-    def __init__(self, wait: Callable[[], None]) -> None:
-        self.seconds = 0.0
-        self._wait = wait
+    On a GPU the calls are only marked, and read at the end: waiting for each would slow the loops
+    that otherwise prepare one call during another.
+    """
+
+    def __init__(self, device: torch.device) -> None:
+        self._is_gpu = device.type == "cuda"
         self._lock = Lock()
         self._under_way = 0
         self._since = 0.0
+        self._seconds = 0.0
+        self._marks: list[Any] = []
 
     def begin(self, *_: Any) -> None:
-        self._wait()
         with self._lock:
-            if not self._under_way:
+            if self._is_gpu:
+                self._mark()
+            elif not self._under_way:
                 self._since = time.perf_counter()
             self._under_way += 1
 
     def end(self, *_: Any) -> None:
-        self._wait()
         with self._lock:
             self._under_way -= 1
-            if not self._under_way:
-                self.seconds += time.perf_counter() - self._since
+            if self._is_gpu:
+                self._mark()
+            elif not self._under_way:
+                self._seconds += time.perf_counter() - self._since
+
+    def seconds(self) -> float:
+        """All of it; on a GPU once the device is done."""
+        pairs = zip(self._marks[::2], self._marks[1::2], strict=True)
+        return self._seconds + sum(begun.elapsed_time(ended) for begun, ended in pairs) / 1000
+
+    def _mark(self) -> None:
+        event = torch.cuda.Event(enable_timing=True)
+        event.record()
+        self._marks.append(event)
 
 
 def _watch_memory(device: torch.device) -> Callable[[], float]:

@@ -28,17 +28,36 @@ class Conditioning:
     pooled: Tensor | None
 
 
+@lru_cache(maxsize=2)  # As many as pipelines are kept.
+def encoder_of(pipeline: Any) -> "PromptEncoder":
+    """The one encoder of a pipeline, which remembers what it has encoded."""
+    return PromptEncoder(pipeline)
+
+
 class PromptEncoder:
     """Encodes prompts one at a time, so that an embedding never depends on its neighbours."""
 
     def __init__(self, pipeline: Any) -> None:
         self._pipeline = pipeline
         self._is_xl = isinstance(pipeline, StableDiffusionXLPipeline)
-        self.encode = lru_cache(maxsize=_KEPT_PROMPTS)(self._encode)
+        self._known: dict[str, Conditioning] = {}
+        self._unconditional: Conditioning | None = None
 
-    @torch.inference_mode()
+    def encode(self, prompt: str) -> Conditioning:
+        """Encode a prompt, or return what was kept of it."""
+        if prompt not in self._known:
+            if len(self._known) == _KEPT_PROMPTS:
+                self._known.clear()
+            self._known[prompt] = self._encode(prompt)
+        return self._known[prompt]
+
     def unconditional(self) -> Conditioning:
         """What classifier-free guidance leads away from, as the pipeline itself makes it."""
+        self._unconditional = self._unconditional or self._encode_nothing()
+        return self._unconditional
+
+    @torch.inference_mode()
+    def _encode_nothing(self) -> Conditioning:
         encoded = self._pipeline.encode_prompt(
             "", device=self._pipeline.device, num_images_per_prompt=1,
             do_classifier_free_guidance=True,

@@ -1,9 +1,7 @@
 """Charging the time and the energy of a batch to the images in it. Needs no torch."""
 
-import math
 import time
-from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 
 # NVML renews its counter every 20 to 100 ms, and a reading is late by up to that much at either
@@ -44,7 +42,6 @@ class _Account:
     seconds: float = 0.0
     joules: float | None = 0.0  # None once a window's reading failed.
     window_seconds: float = 0.0  # Of all its windows, whoever else was in them.
-    is_weighted: bool = False
 
 
 @dataclass
@@ -73,32 +70,31 @@ class CostMeter:
         """Start a window; the time since the last one is charged to nobody."""
         self._started = self._read()
 
-    def share(self, indexes: Iterable[int], *, weights: Mapping[int, float] | None = None) -> None:
-        """Charge the window to these images, and start the next one.
+    def share(self, indexes: Collection[int]) -> None:
+        """Charge the window to these images in equal parts, and start the next one.
 
         Parameters
         ----------
-        indexes : iterable of int
-            The images worked on since the last `resume` or `share`, at least one; an image named
-            twice counts as two.
-        weights : mapping of int to float, optional
-            Parts by image, for example its UNet evaluations; above zero. Equal without it.
+        indexes : collection of int
+            The images worked on since the last `resume` or `share`, at least one. In a UNet call
+            each has as many evaluations as any other.
 
         Raises
         ------
         ValueError
-            If no window was started, there is no image, or a weight is missing or not above zero.
+            If no window was started or there is no image.
         """
         if self._started is None:
             raise ValueError("there is no window to share: call resume before share")
-        parts = _parts(Counter(indexes), weights)
+        if not indexes:
+            raise ValueError("a window needs at least one image to be shared by")
         (started, before), (ended, after) = self._started, self._read()
         joules = _used(before, after)
-        for index, part in parts.items():
+        part = 1 / len(indexes)
+        for index in indexes:
             account = self._accounts.setdefault(index, _Account())
             account.seconds += part * (ended - started)
             account.window_seconds += ended - started
-            account.is_weighted |= weights is not None
             account.joules = (None if account.joules is None or joules is None
                               else account.joules + part * joules)
         self._started = (ended, after)
@@ -115,10 +111,10 @@ class CostMeter:
         if account is None:
             raise ValueError(f"image {index} was charged nothing")
         reason = self._why_no_joules(account)
-        parts = "by their UNet evaluations" if account.is_weighted else "equally"
         return Cost(
             account.seconds, None if reason else account.joules,
-            f"wall time of each UNet call shared {parts} by the images in it; decoding likewise",
+            "wall time of each UNet call shared equally by the images in it, of decoding by those "
+            "decoded together; encoding the prompt by itself",
             reason or "NVML total energy counter of the whole device, shared likewise",
         )
 
@@ -138,19 +134,6 @@ class CostMeter:
             return (f"not measured: {account.window_seconds:.2f} s of work, and NVML's counter is "
                     f"too slow for less than {LEAST_COUNTED_SECONDS:g} s")
         return ""
-
-
-def _parts(counts: Mapping[int, int], weights: Mapping[int, float] | None) -> dict[int, float]:
-    """Return each image's part of the whole; the parts add up to 1."""
-    if not counts:
-        raise ValueError("a window needs at least one image to be shared by")
-    weighted = {index: count * (1.0 if weights is None else weights.get(index, math.nan))
-                for index, count in counts.items()}
-    for index, weight in weighted.items():
-        if not 0 < weight < math.inf:
-            raise ValueError(f"image {index} needs a weight above zero, got {weight}")
-    total = math.fsum(weighted.values())
-    return {index: weight / total for index, weight in weighted.items()}
 
 
 def _used(before: float | None, after: float | None) -> float | None:

@@ -16,8 +16,8 @@ DECODE_CHUNK = 4
 
 
 @torch.inference_mode()
-def decode(pipeline: Any, latents: Sequence[Tensor]) -> Tensor:
-    """Decode 1 to `DECODE_CHUNK` latents as the pipeline itself would.
+def decode(pipeline: Any, latents: Sequence[Tensor], *, chunk: int = DECODE_CHUNK) -> Tensor:
+    """Decode 1 to `chunk` latents as the pipeline itself would.
 
     The chunk is filled up to its full size, so that an image's last bits do not depend on how many
     others were finished beside it.
@@ -26,22 +26,24 @@ def decode(pipeline: Any, latents: Sequence[Tensor]) -> Tensor:
     ----------
     pipeline : StableDiffusionPipeline or StableDiffusionXLPipeline
     latents : sequence of Tensor, shape (1, C, h, w) each
+    chunk : int
+        How many the autoencoder is given at once.
 
     Returns
     -------
     Tensor, shape (N, 3, height, width)
         RGB in [0, 1], float32.
     """
-    if not 1 <= len(latents) <= DECODE_CHUNK:
-        raise ValueError(f"expected 1 to {DECODE_CHUNK} latents, got {len(latents)}")
-    filler = [torch.zeros_like(latents[0])] * (DECODE_CHUNK - len(latents))
-    chunk = torch.cat([*latents, *filler])  # (DECODE_CHUNK, C, h, w)
+    if not 1 <= len(latents) <= chunk:
+        raise ValueError(f"expected 1 to {chunk} latents, got {len(latents)}")
+    filler = [torch.zeros_like(latents[0])] * (chunk - len(latents))
+    filled = torch.cat([*latents, *filler])  # (chunk, C, h, w)
     vae = pipeline.vae
     if isinstance(pipeline, StableDiffusionXLPipeline):
-        chunk = _unscaled_xl(vae, chunk)
+        filled = _unscaled_xl(vae, filled)
     else:
-        chunk = chunk / vae.config.scaling_factor
-    pixels = vae.decode(chunk.to(vae.dtype), return_dict=False)[0]  # (DECODE_CHUNK, 3, H, W)
+        filled = filled / vae.config.scaling_factor
+    pixels = vae.decode(filled.to(vae.dtype), return_dict=False)[0]  # (chunk, 3, H, W)
     return (pixels[:len(latents)].float() / 2 + 0.5).clamp(0, 1)
 
 

@@ -1,6 +1,7 @@
 """From recipes to images, by whatever samples their model fastest."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from itertools import groupby
 from typing import Any
 
@@ -12,8 +13,8 @@ from generation.diffusion.batch_sizes import remember_slots, slots_for
 from generation.diffusion.batching import Drawn, Unwanted, can_batch, sample_batched, want_all
 from generation.diffusion.costs import CostMeter
 from generation.diffusion.decoding import to_image
-from generation.diffusion.energy import find_energy_counter
 from generation.diffusion.folders import PipelineError
+from generation.diffusion.metering import make_meter
 from generation.diffusion.pipelines import denoiser, load_pipeline
 from generation.diffusion.provenance import describe
 from generation.diffusion.recipes import Recipe
@@ -86,11 +87,12 @@ def draw_numbered(
     first = next(numbered, None)
     if first is None:
         return
-    chosen = num_slots or choose_slots(pipeline, first[1])
+    chosen = choose_slots(pipeline, first[1], most=num_slots)
     wanted = _joined(first, numbered)
     outcomes: Iterator[tuple[int, Drawn | Sampled | SamplingError]]
     if can_batch(pipeline):
-        outcomes = sample_batched(pipeline, wanted, num_slots=chosen, meter=CostMeter())
+        outcomes = sample_batched(pipeline, wanted, num_slots=chosen, meter=CostMeter(),
+                                  on_shrink=_remembering(pipeline, first[1]))
     else:
         outcomes = sample_whole(pipeline, wanted, batch_size=chosen, unwanted=want_all)
     for index, outcome in outcomes:
@@ -105,9 +107,14 @@ def _pixels(outcome: Drawn | Sampled, device: torch.device) -> Tensor:
     return torch.from_numpy(np.array(outcome.image)).to(device).permute(2, 0, 1) / 255
 
 
-def choose_slots(pipeline: Any, kind: Recipe) -> int:
+def choose_slots(pipeline: Any, kind: Recipe, *, most: int | None = None) -> int:
+    """Choose how many images share a call; `most` replaces the guess, not what memory taught."""
     return slots_for(pipeline.device, _memory_key(pipeline, kind),
-                     pixels=kind.width * kind.height)
+                     pixels=kind.width * kind.height, wanted=most)
+
+
+def _remembering(pipeline: Any, kind: Recipe) -> Callable[[int], None]:
+    return partial(remember_slots, _memory_key(pipeline, kind))
 
 
 def _memory_key(pipeline: Any, kind: Recipe) -> tuple[object, ...]:
@@ -129,11 +136,11 @@ def _joined(first: tuple[int, Recipe], rest: Numbered) -> Numbered:
 def _sample_batched(
     pipeline: Any, recipes: Numbered, *, kind: Recipe, num_slots: int | None, unwanted: Unwanted
 ) -> Iterator[Outcome]:
-    chosen = num_slots or choose_slots(pipeline, kind)
-    meter = CostMeter(joules=find_energy_counter(pipeline.device), device=pipeline.device.type)
+    chosen = choose_slots(pipeline, kind, most=num_slots)
+    meter = make_meter(pipeline.device)
     outcomes = sample_batched(
         pipeline, recipes, num_slots=chosen, meter=meter, unwanted=unwanted,
-        on_shrink=lambda smaller: remember_slots(_memory_key(pipeline, kind), smaller),
+        on_shrink=_remembering(pipeline, kind),
     )
     for index, outcome in outcomes:
         yield index, _sampled(pipeline, outcome) if isinstance(outcome, Drawn) else outcome
@@ -150,6 +157,7 @@ def _sampled(pipeline: Any, drawn: Drawn) -> Sampled:
 def _sample_whole(
     pipeline: Any, recipes: Numbered, *, kind: Recipe, batch_size: int | None, unwanted: Unwanted
 ) -> Iterator[Outcome]:
-    meter = CostMeter(joules=find_energy_counter(pipeline.device), device=pipeline.device.type)
-    chosen = batch_size or choose_slots(pipeline, kind)
-    yield from sample_whole(pipeline, recipes, batch_size=chosen, unwanted=unwanted, meter=meter)
+    meter = make_meter(pipeline.device)
+    chosen = choose_slots(pipeline, kind, most=batch_size)
+    yield from sample_whole(pipeline, recipes, batch_size=chosen, unwanted=unwanted, meter=meter,
+                            on_shrink=_remembering(pipeline, kind))

@@ -1,9 +1,8 @@
 """Pipelines that run through their own `__call__`, several images of equal length at a time."""
 
-import gc
 import inspect
 import logging
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import islice
@@ -12,6 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from generation.diffusion.batch_sizes import free_memory, too_large
 from generation.diffusion.batching import Unwanted
 from generation.diffusion.costs import Cost, CostMeter
 from generation.diffusion.decoding import is_image, no_image, to_image
@@ -32,7 +32,7 @@ _OFF = ("use_resolution_binning", "clean_caption")
 
 def sample_whole(
     pipeline: Any, recipes: Iterable[tuple[int, Recipe]], *, batch_size: int, unwanted: Unwanted,
-    meter: CostMeter | None = None,
+    meter: CostMeter | None = None, on_shrink: Callable[[int], None] = lambda batch_size: None,
 ) -> Iterator[tuple[int, Sampled | SamplingError]]:
     """Sample recipes through the pipeline's own loop, those of equal length in one call.
 
@@ -52,22 +52,33 @@ def sample_whole(
         there. What it raises ends the sampling.
     meter : CostMeter, optional
         Without it only seconds are measured.
+    on_shrink : callable
+        Told the new batch size after memory ran out.
 
     Yields
     ------
     tuple of int and (Sampled or SamplingError)
-        A call's images in the order of their recipes. A failed call is repeated image by image.
+        A call's images in the order of their recipes. A failed call is repeated image by image,
+        one that ran out of memory in halves.
     """
     feed = iter(recipes)
     held: Group = []
+
+    def shrink(smaller: int) -> None:
+        nonlocal batch_size
+        batch_size = min(batch_size, smaller)
+        on_shrink(batch_size)
+
+    caller = _Caller(pipeline, unwanted, meter or CostMeter(), shrink)
     while True:
-        held += islice(feed, batch_size - len(held))
+        held += islice(feed, max(0, batch_size - len(held)))
         if not held:
             return
         shape = _shape(held[0][1])
-        group = [(index, recipe) for index, recipe in held if _shape(recipe) == shape]
-        held = [(index, recipe) for index, recipe in held if _shape(recipe) != shape]
-        yield from _sample_possible(_Caller(pipeline, unwanted, meter or CostMeter()), group)
+        group = [(index, recipe) for index, recipe in held if _shape(recipe) == shape][:batch_size]
+        chosen = {index for index, _ in group}
+        held = [(index, recipe) for index, recipe in held if index not in chosen]
+        yield from _sample_possible(caller, group)
 
 
 def _shape(recipe: Recipe) -> tuple[float, ...]:
@@ -82,6 +93,7 @@ class _Caller:
     pipeline: Any
     unwanted: Unwanted
     meter: CostMeter
+    on_shrink: Callable[[int], None]
 
 
 def _sample_possible(
@@ -105,7 +117,7 @@ def _sample_group(
     caller: _Caller, group: Group
 ) -> Iterator[tuple[int, Sampled | SamplingError]]:
     call = _Call(caller, group)
-    outcomes, failure = [], ""
+    outcomes, failure, is_out_of_memory = [], "", False
     try:
         outcomes = call.run()
     except _NothingWantedError:
@@ -114,15 +126,24 @@ def _sample_group(
         raise error.reason from None
     except Exception as error:  # Whatever one image raises must not stop the others.
         failure = _explain(error, group[0][1])
+        is_out_of_memory = isinstance(error, torch.OutOfMemoryError)
         logger.exception("Sampling failed.", extra={"prompts": [r.prompt for _, r in group]})
     if not failure:
         yield from outcomes
     elif len(group) == 1:
         yield group[0][0], SamplingError(failure)
     else:
-        _free_memory()  # Out here no exception keeps the call's tensors alive.
-        for one in call.wanted():
-            yield from _sample_group(caller, [one])
+        free_memory()  # Out here no exception keeps the call's tensors alive.
+        smaller = len(group) // 2 if is_out_of_memory else 1
+        if is_out_of_memory:
+            caller.on_shrink(smaller)
+        for part in _divided(call.wanted(), smaller):
+            yield from _sample_group(caller, part)
+
+
+def _divided(group: Group, size: int) -> Iterator[Group]:
+    for start in range(0, len(group), size):
+        yield group[start:start + size]
 
 
 def refuse_size(pipeline: Any, recipe: Recipe) -> None:
@@ -250,11 +271,5 @@ def _noise_in_float32(pipeline: Any) -> Iterator[None]:
 
 def _explain(error: Exception, recipe: Recipe) -> str:
     if isinstance(error, torch.OutOfMemoryError):
-        return f"the device has too little memory for {recipe.width} x {recipe.height} pixels"
+        return too_large(recipe)
     return f"the pipeline failed with {type(error).__name__}: {error}"
-
-
-def _free_memory() -> None:
-    gc.collect()
-    if torch.cuda.is_available():
-        torch.cuda.empty_cache()

@@ -310,3 +310,81 @@ def test_shape_grows_to_the_number_of_images_only() -> None:
     assert {outcome.num_slots for outcome in found.values()} == {4}
     again = sample_together(pipeline, [replace(make_recipe(), num_steps=1)], num_slots=16)
     assert again[0].num_slots == 1
+
+
+def test_a_finished_image_survives_when_all_others_are_dropped() -> None:
+    asked: list[list[int]] = []
+
+    def unwanted(indexes: Collection[int]) -> Collection[int]:
+        asked.append(list(indexes))
+        return indexes if len(asked) == 4 else []
+
+    found = sample_together(pipeline_of("sd", "ddim", "epsilon"),
+                            [make_recipe(num_steps=2), make_recipe(num_steps=50)],
+                            unwanted=unwanted)
+    assert list(found) == [0]
+    assert isinstance(found[0], Drawn)
+    assert asked[3] == [1]
+
+
+def test_text_encoder_that_fails_fails_each_image_once() -> None:
+    pipeline = tiny.make_pipeline(scheduler="ddim")
+
+    def fail(*_: Any) -> None:
+        raise RuntimeError("no text today")
+
+    pipeline.text_encoder.register_forward_pre_hook(fail)
+    found = sample_together(pipeline, [make_recipe(seed=seed) for seed in range(3)])
+    assert [str(found[index]) for index in range(3)] == ["RuntimeError: no text today"] * 3
+
+
+def test_autoencoder_out_of_memory_takes_fewer_and_keeps_the_latents() -> None:
+    pipeline = pipeline_of("sd", "ddim", "epsilon")
+    sizes: list[int] = []
+    calls: list[int] = []
+
+    def check(_module: Any, args: tuple[Any, ...]) -> None:
+        sizes.append(len(args[0]))
+        if len(args[0]) > 1:
+            raise torch.OutOfMemoryError("full")
+
+    hooks = [pipeline.vae.decoder.register_forward_pre_hook(check),
+             pipeline.unet.register_forward_pre_hook(
+                 lambda _module, args: calls.append(len(args[0])))]
+    try:
+        found = sample_together(pipeline, [make_recipe(seed=seed) for seed in range(4)])
+    finally:
+        for hook in hooks:
+            hook.remove()
+    assert all(isinstance(outcome, Drawn) for outcome in found.values())
+    assert sorted(set(sizes)) == [1, 2, 4]
+    # 3 steps of 4 images with guidance, in however many parts: no image was denoised twice.
+    assert sum(calls) == 3 * 4 * 2
+
+
+def test_prompts_stay_encoded_from_one_run_to_the_next() -> None:
+    pipeline = pipeline_of("sd", "dpmsolver++", "v_prediction")
+    sample_together(pipeline, [make_recipe(prompt="a green ring")])
+    calls: list[int] = []
+    hook = pipeline.text_encoder.register_forward_pre_hook(lambda *_: calls.append(1))
+    try:
+        sample_together(pipeline, [make_recipe(prompt="a green ring", seed=8)])
+    finally:
+        hook.remove()
+    assert not calls
+
+
+def test_time_of_whoever_is_asked_is_no_images_cost() -> None:
+    now = [0.0]
+
+    def clock() -> float:
+        now[0] += 0.001
+        return now[0]
+
+    def unwanted(_indexes: Collection[int]) -> Collection[int]:
+        now[0] += 100
+        return []
+
+    found = sample_together(pipeline_of("sd", "ddim", "epsilon"), [make_recipe()],
+                            meter=CostMeter(clock=clock), unwanted=unwanted)
+    assert found[0].cost.seconds < 1

@@ -57,18 +57,6 @@ def test_images_in_one_window_share_it_equally() -> None:
     assert "NVML total energy counter" in first.method()["joules"]
 
 
-def test_weights_share_a_window_by_evaluations() -> None:
-    bench = Bench()
-    meter = bench.meter()
-    meter.resume()
-    bench.work(9)
-    meter.share([4, 6], weights={4: 2, 6: 1, 8: 5})
-    assert meter.take(4).seconds == pytest.approx(6)
-    one_part = meter.take(6)
-    assert one_part.joules == pytest.approx(300)
-    assert "by their UNet evaluations" in one_part.method()["seconds"]
-
-
 @given(windows)
 def test_what_images_are_charged_adds_up_to_the_windows(
     drawn: list[tuple[float, set[int], bool]]
@@ -82,7 +70,7 @@ def test_what_images_are_charged_adds_up_to_the_windows(
             bench.work(3)
             meter.resume()
         bench.work(seconds)
-        meter.share(images, weights={index: index + 1 for index in images})
+        meter.share(images)
         charged |= images
         lasted += seconds
     assert sum(meter.take(index).seconds for index in charged) == pytest.approx(lasted)
@@ -166,10 +154,6 @@ def test_what_cannot_be_shared_is_said() -> None:
     meter.resume()
     with pytest.raises(ValueError, match="at least one image"):
         meter.share([])
-    with pytest.raises(ValueError, match="image 1 needs a weight above zero, got nan"):
-        meter.share([0, 1], weights={0: 2})
-    with pytest.raises(ValueError, match="image 0 needs a weight above zero, got 0"):
-        meter.share([0], weights={0: 0})
 
 
 class FakeNvmlError(Exception):

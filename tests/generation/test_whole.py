@@ -354,3 +354,27 @@ def test_scheduler_that_diffusers_does_not_know_is_named(
 def test_images_are_left_as_they_are(family_folder: FolderOf) -> None:
     folder = str(family_folder("StableDiffusionXLPipeline"))
     assert load_pipeline(folder, "", scheduler="own", device="cpu").watermark is None
+
+
+def test_out_of_memory_halves_the_batch_for_good(flux: Recipe) -> None:
+    pipeline = load(flux)
+    sizes: list[int] = []
+
+    def fail_above_two(_module: Any, _args: Any, kwargs: dict[str, Any]) -> None:
+        sizes.append(len(kwargs["hidden_states"]))
+        if sizes[-1] > 2:
+            raise torch.OutOfMemoryError("full")
+
+    shrunk: list[int] = []
+    hook = denoiser(pipeline).register_forward_pre_hook(fail_above_two, with_kwargs=True)
+    try:
+        outcomes = dict(sample_whole(
+            pipeline, enumerate(replace(flux, seed=seed) for seed in range(8)), batch_size=4,
+            unwanted=lambda _indexes: [], on_shrink=shrunk.append,
+        ))
+    finally:
+        hook.remove()
+    assert all(isinstance(outcome, Sampled) for outcome in outcomes.values())
+    assert len(outcomes) == 8
+    assert shrunk == [2]
+    assert sizes.count(4) == 1  # The second group of four is not tried.
