@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-from diffusers import StableDiffusionPipeline
+from diffusers import DiffusionPipeline
 from torch import Tensor
 
 from generation.budget.encoders import ImageEncoder
@@ -24,6 +24,7 @@ from generation.budget.metrics import (
     laplacian_snr,
     patch_cosine_distance,
 )
+from generation.diffusion.pipelines import denoiser
 from generation.diffusion.prompts import refuse_long_prompt
 from generation.diffusion.recipes import Recipe
 from generation.diffusion.sampling import draw_numbered
@@ -42,16 +43,17 @@ class MeasuredCurves:
 
 
 def measure_curves(
-    pipeline: StableDiffusionPipeline, encoder: ImageEncoder, *, prompts: Sequence[str],
+    pipeline: DiffusionPipeline, encoder: ImageEncoder, *, prompts: Sequence[str],
     seeds: Sequence[int], steps: Sequence[int], guidance: float, out: Path,
-    report: Callable[[str], None],
+    report: Callable[[str], None], size: tuple[int, int] | None = None,
 ) -> list[MeasuredCurves]:
     """Measure every prompt under every seed, one seed after the other.
 
     Parameters
     ----------
-    pipeline : StableDiffusionPipeline
-        With the scheduler to measure, on its device.
+    pipeline : DiffusionPipeline
+        With the scheduler to measure, on its device. What the batched sampler cannot drive goes
+        through its own loop, and is scored after rounding to 8 bits.
     encoder : ImageEncoder
     prompts, seeds : sequence
         Curves of one prompt are later averaged over seeds: a budget belongs to the prompt, not to
@@ -62,12 +64,15 @@ def measure_curves(
     out : Path
         JSON lines; what it holds already is not measured again.
     report : callable
-        Receives a line of progress for each batch.
+        Receives a line of progress now and then.
+    size : tuple of int, optional
+        Width and height in pixels; what the model was trained for when omitted.
 
     Raises
     ------
     ValueError
-        If a prompt is longer than the text encoder reads, or `out` holds curves of another grid.
+        If a prompt is longer than the text encoder reads, `out` holds curves of another grid, or
+        the model does not say its size.
     """
     for prompt in prompts:
         refuse_long_prompt(pipeline, prompt)
@@ -80,7 +85,7 @@ def measure_curves(
               if (prompt, seed) not in known]
     progress = _Progress(len(wanted), report)
     for row in _measured(pipeline, encoder, wanted=wanted, steps=steps, guidance=guidance,
-                         progress=progress):
+                         size=size or _own_size(pipeline), progress=progress):
         with out.open("a") as file:
             file.write(json.dumps(asdict(row)) + "\n")
         found.append(row)
@@ -139,11 +144,11 @@ class _Curve:
 
 
 def _measured(
-    pipeline: StableDiffusionPipeline, encoder: ImageEncoder, *, wanted: list[tuple[str, int]],
-    steps: Sequence[int], guidance: float, progress: "_Progress",
+    pipeline: DiffusionPipeline, encoder: ImageEncoder, *, wanted: list[tuple[str, int]],
+    steps: Sequence[int], guidance: float, size: tuple[int, int], progress: "_Progress",
 ) -> Iterator[MeasuredCurves]:
     """Yield the curves of prompts and seeds as they are finished."""
-    height, width = _own_size(pipeline)
+    width, height = size
     places = [(pair, num_steps) for pair in range(len(wanted))
               for num_steps in sorted(steps, reverse=True)]
     recipes = (
@@ -162,11 +167,14 @@ def _measured(
             yield MeasuredCurves(*wanted[pair], list(steps), curve.scores(steps))
 
 
-def _own_size(pipeline: StableDiffusionPipeline) -> tuple[int, int]:
-    """Height and width in pixels that the model was trained for."""
-    sample_size = pipeline.unet.config.sample_size
+def _own_size(pipeline: DiffusionPipeline) -> tuple[int, int]:
+    """Width and height in pixels that the model was trained for."""
+    sample_size = denoiser(pipeline).config.get("sample_size")
+    if sample_size is None:
+        raise ValueError(f"a {type(pipeline).__name__} does not say which size it was trained for: "
+                         "give one")
     height, width = (sample_size, sample_size) if isinstance(sample_size, int) else sample_size
-    return height * pipeline.vae_scale_factor, width * pipeline.vae_scale_factor
+    return width * pipeline.vae_scale_factor, height * pipeline.vae_scale_factor
 
 
 class _Progress:

@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from diffusers import StableDiffusionPipeline
+from diffusers import DiffusionPipeline
 from django.core.management import CommandError, call_command
 
 from generation.budget.encoders import ImageEncoder
@@ -14,12 +14,12 @@ PROMPTS = ["a red background", "a blue background, centre a large white star"]
 
 
 @pytest.fixture(scope="module")
-def model(pipeline_folder: Path) -> tuple[StableDiffusionPipeline, ImageEncoder]:
+def model(pipeline_folder: Path) -> tuple[DiffusionPipeline, ImageEncoder]:
     return open_model(pipeline_folder)
 
 
 def measure(
-    model: tuple[StableDiffusionPipeline, ImageEncoder], out: Path, *, prompts: list[str] = PROMPTS,
+    model: tuple[DiffusionPipeline, ImageEncoder], out: Path, *, prompts: list[str] = PROMPTS,
     steps: list[int] = STEPS, seeds: tuple[int, ...] = (0,),
 ) -> tuple[list[MeasuredCurves], list[str]]:
     lines: list[str] = []
@@ -29,7 +29,7 @@ def measure(
 
 
 def test_curves_end_at_the_reference_itself(
-    model: tuple[StableDiffusionPipeline, ImageEncoder], tmp_path: Path
+    model: tuple[DiffusionPipeline, ImageEncoder], tmp_path: Path
 ) -> None:
     rows, _ = measure(model, tmp_path / "curves.jsonl")
     assert [row.prompt for row in rows] == PROMPTS
@@ -40,7 +40,7 @@ def test_curves_end_at_the_reference_itself(
 
 
 def test_measuring_goes_on_where_it_stopped(
-    model: tuple[StableDiffusionPipeline, ImageEncoder], tmp_path: Path
+    model: tuple[DiffusionPipeline, ImageEncoder], tmp_path: Path
 ) -> None:
     out = tmp_path / "curves.jsonl"
     first, _ = measure(model, out, prompts=PROMPTS[:1])
@@ -50,7 +50,7 @@ def test_measuring_goes_on_where_it_stopped(
 
 
 def test_noise_belongs_to_the_seed_and_not_to_the_batch(
-    model: tuple[StableDiffusionPipeline, ImageEncoder], tmp_path: Path
+    model: tuple[DiffusionPipeline, ImageEncoder], tmp_path: Path
 ) -> None:
     together, _ = measure(model, tmp_path / "together.jsonl")
     alone, _ = measure(model, tmp_path / "alone.jsonl", prompts=PROMPTS[1:])
@@ -59,7 +59,7 @@ def test_noise_belongs_to_the_seed_and_not_to_the_batch(
 
 
 def test_file_of_another_grid_is_refused(
-    model: tuple[StableDiffusionPipeline, ImageEncoder], tmp_path: Path
+    model: tuple[DiffusionPipeline, ImageEncoder], tmp_path: Path
 ) -> None:
     out = tmp_path / "curves.jsonl"
     measure(model, out)
@@ -68,7 +68,7 @@ def test_file_of_another_grid_is_refused(
 
 
 def test_prompt_that_would_be_cut_is_refused_before_anything_is_measured(
-    model: tuple[StableDiffusionPipeline, ImageEncoder], tmp_path: Path
+    model: tuple[DiffusionPipeline, ImageEncoder], tmp_path: Path
 ) -> None:
     out = tmp_path / "curves.jsonl"
     with pytest.raises(ValueError, match="52 tokens"):
@@ -83,7 +83,7 @@ def test_images_of_another_size_are_resized_for_the_encoder(pipeline_folder: Pat
 
 
 def test_dense_grid_measures_every_count_and_embeds_each_image_once(
-    model: tuple[StableDiffusionPipeline, ImageEncoder], tmp_path: Path
+    model: tuple[DiffusionPipeline, ImageEncoder], tmp_path: Path
 ) -> None:
     embedded = []
     hook = model[1].vision.register_forward_pre_hook(lambda *_: embedded.append(1))
@@ -105,3 +105,20 @@ def test_impossible_step_grids_are_refused_by_the_command(
     with pytest.raises(CommandError, match=message):
         call_command("measure_curves", tmp_path / "curves.jsonl", steps=steps, reference_steps=4)
     assert not (tmp_path / "curves.jsonl").exists()
+
+
+def test_curves_through_the_pipelines_own_loop_are_the_same(
+    model: tuple[DiffusionPipeline, ImageEncoder], pipeline_folder: Path, tmp_path: Path
+) -> None:
+    own = open_model(pipeline_folder, scheduler="own")
+    batched, _ = measure(model, tmp_path / "batched.jsonl")
+    through_own, _ = measure(own, tmp_path / "own.jsonl")
+    for ours, theirs in zip(batched, through_own, strict=True):
+        # Rounding to 8 bits is all that differs.
+        assert ours.curves["i-clip"] == pytest.approx(theirs.curves["i-clip"], abs=1e-2)
+        assert ours.curves["patch-cosine"] == pytest.approx(theirs.curves["patch-cosine"], abs=1e-2)
+
+
+def test_odd_sizes_are_refused_by_the_command(tmp_path: Path) -> None:
+    with pytest.raises(CommandError, match="1024x1024"):
+        call_command("measure_curves", tmp_path / "curves.jsonl", size="large")

@@ -4,6 +4,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from generation.budget.curves import step_grid
+from generation.diffusion.recipes import SCHEDULERS
 from generation.models.diffusion_models import EMBEDDED_FOLDER
 
 
@@ -25,6 +26,9 @@ class Command(BaseCommand):
         parser.add_argument("--steps", default="",
                             help="the step counts to measure, as 1,2,5,40, or “dense” for every "
                                  "one; 12 of them, denser where curves bend, when omitted")
+        parser.add_argument("--scheduler", choices=SCHEDULERS, default="ddim")
+        parser.add_argument("--size", default="",
+                            help="pixels, as 1024x1024; the model's own when omitted")
         parser.add_argument("--guidance", type=float, default=3.0)
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -36,12 +40,13 @@ class Command(BaseCommand):
         prompts = _prompts(options["prompts_file"], options["prompts"], skip=options["skip"])
         try:
             steps = _steps(options["steps"], options["reference_steps"])
-            pipeline, encoder = open_model(options["model"])
+            pipeline, encoder = open_model(options["model"], scheduler=options["scheduler"])
             measure_curves(
                 pipeline, encoder,
                 prompts=prompts,
                 seeds=range(options["first_seed"], options["first_seed"] + options["seeds"]),
                 steps=steps,
+                size=_size(options["size"]),
                 guidance=options["guidance"],
                 out=options["out"],
                 report=self.stdout.write,
@@ -64,6 +69,15 @@ def _steps(text: str, reference_steps: int) -> list[int]:
         raise ValueError(f"--steps must rise from 1 to the reference count, {reference_steps}, "
                          f"got {text}")
     return steps
+
+
+def _size(text: str) -> tuple[int, int] | None:
+    if not text:
+        return None
+    width, _, height = text.partition("x")
+    if not (width.isdecimal() and height.isdecimal()):
+        raise ValueError(f"--size must be width and height in pixels as 1024x1024, got {text!r}")
+    return int(width), int(height)
 
 
 def _prompts(path: Path | None, count: int, *, skip: int) -> list[str]:
