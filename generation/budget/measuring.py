@@ -76,6 +76,7 @@ def measure_curves(
     """
     for prompt in prompts:
         refuse_long_prompt(pipeline, prompt)
+    _drop_cut_line(out)
     found = read_curves(out)
     if others := [row for row in found if row.steps != list(steps)]:
         raise ValueError(f"{out} holds curves over the steps {others[0].steps}, not {list(steps)}: "
@@ -98,6 +99,14 @@ def read_curves(path: Path) -> list[MeasuredCurves]:
         return []
     lines = path.read_text().splitlines(keepends=True)
     return [MeasuredCurves(**json.loads(line)) for line in lines if line.endswith("\n")]
+
+
+def _drop_cut_line(path: Path) -> None:
+    """Cut off what a killed run left of its last line, or the next would be written behind it."""
+    content = path.read_bytes() if path.exists() else b""
+    if content and not content.endswith(b"\n"):
+        with path.open("ab") as file:
+            file.truncate(content.rfind(b"\n") + 1)
 
 
 def average_over_seeds(rows: Iterable[MeasuredCurves]) -> dict[str, MeasuredCurves]:

@@ -7,7 +7,7 @@ from django.core.management import CommandError, call_command
 
 from generation.budget.encoders import ImageEncoder
 from generation.budget.folders import open_model
-from generation.budget.measuring import MeasuredCurves, measure_curves
+from generation.budget.measuring import MeasuredCurves, measure_curves, read_curves
 
 STEPS = [1, 2, 3]
 PROMPTS = ["a red background", "a blue background, centre a large white star"]
@@ -47,6 +47,18 @@ def test_measuring_goes_on_where_it_stopped(
     both, lines = measure(model, out)
     assert both[0] == first[0]
     assert lines[-1].startswith("1 of 1 curves")
+
+
+def test_line_cut_by_a_kill_is_measured_again(
+    model: tuple[DiffusionPipeline, ImageEncoder], tmp_path: Path
+) -> None:
+    out = tmp_path / "curves.jsonl"
+    measure(model, out)
+    whole = out.read_text()
+    out.write_text(whole[:-20])
+    measure(model, out)
+    assert [row.prompt for row in read_curves(out)] == PROMPTS
+    assert out.read_text().count("\n") == 2
 
 
 def test_noise_belongs_to_the_seed_and_not_to_the_batch(
