@@ -72,4 +72,6 @@ def _sample(
 
 def _is_stopping() -> bool:
     """The worker was asked to leave; the solo pool cannot interrupt a drain by itself."""
-    return worker_state.should_stop not in (None, False)
+    # A warm shutdown sets the exit code 0, which equals False and yet means that it was asked for.
+    codes = worker_state.should_stop, worker_state.should_terminate
+    return any(code is not None and code is not False for code in codes)

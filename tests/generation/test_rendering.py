@@ -53,6 +53,19 @@ def test_worker_renders_what_was_requested(model: DiffusionModel, tmp_path: Path
     assert f"there is no folder {tmp_path / 'gone'}" in failed.error
 
 
+def test_worker_asked_to_leave_in_the_middle_of_images_puts_them_back(
+    model: DiffusionModel,
+) -> None:
+    prompt = factories.make_prompt()
+    request_renders(model, [(prompt, seed, 1000) for seed in range(3)])
+    with running_worker() as worker:
+        wait_until(has_reached(RenderState.RUNNING, count=3), seconds=90)
+        worker.send_signal(signal.SIGTERM)
+        assert worker.wait(6) == 0  # When the supervisor's patience ends.
+    rows = Render.objects.values_list("state", "attempts", "shared_losses")
+    assert set(rows) == {("pending", 0, 0)}
+
+
 def test_image_of_a_killed_worker_is_rendered_again(model: DiffusionModel) -> None:
     request_renders(model, [(factories.make_prompt(), 1, 100)])
     with running_worker(BUDGETSTUDY_RENDER_LEASE_SECONDS="3") as worker:
