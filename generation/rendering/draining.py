@@ -151,6 +151,13 @@ class _Drain:
 
     def _keep(self, lease: Lease, sampled: Sampled) -> None:
         """Keep an image, in one of the keeper's threads."""
-        keep(lease, sampled)
+        try:
+            keep(lease, sampled)
+        except (StorageError, *OUTAGES):  # Those stop the drain: no image could be kept.
+            raise
+        except Exception as error:  # Whatever it is, it concerns this one.
+            logger.exception("An image could not be kept.", extra={"render": lease.render.pk})
+            why = f"the image could not be kept: {type(error).__name__}: {error}"
+            outlast(partial(leases.fail, lease, why))
         self._heartbeat.drop(lease)
         notify_renders_changed()

@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -284,6 +285,25 @@ def test_after_the_time_is_up_what_is_in_work_is_finished() -> None:
     easel = Easel(at_step=lambda _step: time.sleep(0.2))
     assert drain_renders(model.pk, sample=easel, seconds=0.1) is True
     assert states() == {4: "ready", 3: "ready", 2: "pending"}
+
+
+def test_image_that_cannot_be_kept_fails_alone_and_says_why() -> None:
+    model = factories.make_model()
+    for num_steps in (3, 7, 8):
+        factories.make_render(model=model, num_steps=num_steps)
+
+    def paint_nan(recipes: Iterable[Recipe], *, unwanted: Unwanted) -> Outcomes:
+        for index, recipe in enumerate(recipes):
+            sampled = paint(recipe)
+            broken = replace(sampled, provenance={"sigma": float("nan")})
+            yield index, broken if recipe.num_steps == 7 else sampled
+
+    while drain_renders(model.pk, sample=paint_nan, seconds=60):
+        pass  # The last failure may come when the drain has ended.
+    assert states() == {3: "ready", 7: "quarantined", 8: "ready"}
+    failed = Render.objects.get(num_steps=7)
+    assert (failed.attempts, failed.shared_losses) == (3, 0)
+    assert failed.error.startswith("the image could not be kept: DataError: ")
 
 
 def test_full_storage_puts_back_what_is_in_work_untried(media: Path) -> None:
