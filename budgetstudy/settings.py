@@ -184,7 +184,9 @@ RENDER_LEASE_SECONDS = _whole("BUDGETSTUDY_RENDER_LEASE_SECONDS", 120)
 # Long, for a sampler's batch runs empty at the end of every drain.
 RENDER_DRAIN_SECONDS = _whole("BUDGETSTUDY_RENDER_DRAIN_SECONDS", 300)
 RENDER_MAX_ATTEMPTS = _whole("BUDGETSTUDY_RENDER_MAX_ATTEMPTS", 3)
-RENDER_LONGEST_SECONDS = _whole("BUDGETSTUDY_RENDER_LONGEST_SECONDS", 900)  # For one image.
+# Without a UNet call. A sampler that has made none for so long hangs, and loses its leases; loading
+# a model, which may be downloaded first, must fit in.
+RENDER_LONGEST_SECONDS = _whole("BUDGETSTUDY_RENDER_LONGEST_SECONDS", 900)
 RENDER_DEVICE = env.str("BUDGETSTUDY_DEVICE", "")  # Empty: a GPU where there is one.
 # Images that share a UNet call; None leaves it to the device and the size of the images.
 RENDER_SLOTS = _whole("BUDGETSTUDY_RENDER_SLOTS", 0) or None

@@ -95,6 +95,7 @@ class _Drain:
                 yield lease.render.recipe()
 
         def unwanted(indexes: Collection[int]) -> Collection[int]:
+            self._heartbeat.progressed()
             dropped = self._drop_unwanted([taken[index] for index in indexes])
             return {index for index in indexes if taken[index] in dropped}
 
@@ -141,6 +142,7 @@ class _Drain:
         return dropped
 
     def _settle(self, lease: Lease, outcome: Sampled | SamplingError) -> None:
+        self._heartbeat.progressed()
         if isinstance(outcome, Sampled):
             self._keeper.take(lease, outcome)
             return

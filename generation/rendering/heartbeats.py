@@ -20,12 +20,14 @@ logger = logging.getLogger(__name__)
 class Heartbeat:
     """Renews the held leases from a thread of its own, for as long as the `with` block runs.
 
-    A lease held longer than `RENDER_LONGEST_SECONDS` is not renewed: the image hangs, and this
-    thread being alive is no sign of the one that samples.
+    Once the last progress is older than `RENDER_LONGEST_SECONDS`, nothing is renewed: the sampler
+    hangs, and this thread being alive is no sign of the one that samples. How long a lease is held
+    says nothing: an image may wait for others in its batch.
     """
 
     def __init__(self) -> None:
-        self._held: dict[uuid.UUID, float] = {}
+        self._held: set[uuid.UUID] = set()
+        self._progressed_at = time.monotonic()
         self._lock = threading.Lock()
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._beat, name="lease-heartbeat", daemon=True)
@@ -43,11 +45,15 @@ class Heartbeat:
 
     def hold(self, lease: leases.Lease) -> None:
         with self._lock:
-            self._held[lease.id] = time.monotonic()
+            self._held.add(lease.id)
 
     def drop(self, lease: leases.Lease) -> None:
         with self._lock:
-            self._held.pop(lease.id, None)
+            self._held.discard(lease.id)
+
+    def progressed(self) -> None:
+        """Note that the thread that samples has got on."""
+        self._progressed_at = time.monotonic()
 
     def _beat(self) -> None:
         try:
@@ -57,9 +63,11 @@ class Heartbeat:
             connection.close()  # Connections belong to threads, and this one ends here.
 
     def _renew(self) -> None:
+        if time.monotonic() - self._progressed_at > settings.RENDER_LONGEST_SECONDS:
+            logger.error("The sampler hangs: its leases are left to lapse.")
+            return
         with self._lock:
-            oldest = time.monotonic() - settings.RENDER_LONGEST_SECONDS
-            held = {lease_id for lease_id, since in self._held.items() if since > oldest}
+            held = set(self._held)
         try:
             outlast(partial(leases.renew, held), seconds=_beat_seconds())
         except Error:  # The database may be back before the leases lapse.

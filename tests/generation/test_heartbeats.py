@@ -32,7 +32,19 @@ def test_held_lease_is_renewed(lease: leases.Lease) -> None:
         wait_until(lambda: expiry(lease)() != first, seconds=10)
 
 
-def test_lease_of_a_hung_image_is_left_to_lapse(
+def test_lease_is_renewed_however_old_it_is_while_the_sampler_gets_on(
+    lease: leases.Lease, settings: Settings
+) -> None:
+    settings.RENDER_LONGEST_SECONDS = 1
+    with Heartbeat() as heartbeat:
+        heartbeat.hold(lease)
+        for _ in range(30):  # Three times the longest pause.
+            time.sleep(0.1)
+            heartbeat.progressed()
+    assert leases.reap().returned == 0
+
+
+def test_leases_of_a_sampler_that_hangs_are_left_to_lapse(
     lease: leases.Lease, settings: Settings
 ) -> None:
     settings.RENDER_LONGEST_SECONDS = 0
