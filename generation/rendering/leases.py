@@ -95,8 +95,14 @@ def _lock_first(claimable: RenderQuerySet) -> Render | None:
 
 
 def renew(lease_ids: Collection[uuid.UUID]) -> int:
-    """Give held leases their full time again; lost ones stay lost."""
-    return Render.objects.filter(lease_id__in=lease_ids).update(lease_expires_at=_expiry())
+    """Give held leases their full time again; lost ones stay lost.
+
+    A row that is locked is passed over, so that one slow file does not cost the others their
+    leases: whoever holds the lock is finishing it, and `reap` passes it over too.
+    """
+    with transaction.atomic():
+        keys = _lock_free(Render.objects.filter(lease_id__in=lease_ids))
+        return Render.objects.filter(pk__in=keys).update(lease_expires_at=_expiry())
 
 
 def lock(lease: Lease) -> bool:
@@ -139,9 +145,13 @@ def still_wanted(held: Collection[Lease]) -> set[uuid.UUID]:
     return {render.lease_id for render in wanted.only("lease_id") if render.lease_id}
 
 
+@transaction.atomic
 def reap() -> Reaped:
-    """Take back lapsed leases; give up the renders that have had all their attempts."""
-    lapsed = Render.objects.lapsed()
+    """Take back lapsed leases; give up the renders that have had all their attempts.
+
+    One whose row is locked is being finished and is left alone.
+    """
+    lapsed = Render.objects.lapsed().filter(pk__in=_lock_free(Render.objects.lapsed()))
     shared = lapsed.filter(shared_losses__lt=MAX_SHARED_LOSSES).update(
         state=RenderState.PENDING, attempts=F("attempts") - 1,
         shared_losses=F("shared_losses") + 1, error=_shared_loss(), **_NO_LEASE
@@ -152,6 +162,11 @@ def reap() -> Reaped:
     )
     returned = alone.update(state=RenderState.PENDING, error=_lost_attempt(), **_NO_LEASE)
     return Reaped(shared + returned, quarantined)
+
+
+def _lock_free(renders: RenderQuerySet) -> list[int]:
+    """Lock the rows that nobody else has locked, and return their keys."""
+    return list(renders.select_for_update(skip_locked=True).values_list("pk", flat=True))
 
 
 def _shared_loss() -> Combinable:

@@ -75,8 +75,12 @@ def restore_missing(renders: RenderQuerySet) -> int:
 
 
 def prioritise(renders: RenderQuerySet, priority: Priority) -> int:
-    """Make renders at least this urgent; return how many were less."""
-    return renders.filter(priority__gt=priority).update(priority=priority)
+    """Make those that wait at least this urgent; return how many were less.
+
+    The others are past choosing, and their rows may be locked while a file is written.
+    """
+    waiting = renders.filter(state=RenderState.PENDING, priority__gt=priority)
+    return waiting.update(priority=priority)
 
 
 def pause_model(model: DiffusionModel) -> None:

@@ -1,12 +1,15 @@
 import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 
 import pytest
-from django.db import IntegrityError, connections
+from django.db import IntegrityError, connection, connections
 from django.db.models.functions import Now
 
 from generation.models import DiffusionModel, Priority, Prompt, Render, RenderState
 from generation.rendering import leases
+from generation.rendering.services import prioritise
 from tests import factories
 
 RESULT = {"image": "renders/a.webp", "sha256": "0" * 64, "unet_evaluations": 16, "seconds": 0.1}
@@ -23,6 +26,23 @@ def let_lapse(lease: leases.Lease) -> None:
     Render.objects.filter(lease_id=lease.id).update(
         lease_expires_at=Now() - timedelta(seconds=1)
     )
+
+
+@contextmanager
+def locked(render: Render) -> Iterator[None]:
+    """Lock a row from another connection; who waits for it fails soon instead of for ever."""
+    other = connections.create_connection("default")
+    try:
+        with other.cursor() as cursor, connection.cursor() as own:
+            own.execute("SET lock_timeout = '3s'")
+            cursor.execute("BEGIN")
+            cursor.execute("SELECT id FROM generation_render WHERE id = %s FOR UPDATE",
+                           [render.pk])
+            yield
+            cursor.execute("ROLLBACK")
+            own.execute("RESET lock_timeout")
+    finally:
+        other.close()
 
 
 def test_running_render_without_a_lease_is_refused_by_the_database() -> None:
@@ -221,17 +241,25 @@ def test_released_render_has_not_used_an_attempt() -> None:
 
 
 @pytest.mark.django_db(transaction=True)
+def test_row_that_is_being_finished_keeps_nobody_waiting() -> None:
+    finishing, other = (lease_next(factories.make_render()) for _ in range(2))
+    for lease in (finishing, other):
+        let_lapse(lease)
+    with locked(finishing.render):
+        assert leases.renew([finishing.id, other.id]) == 1
+        let_lapse(other)
+        assert leases.reap() == leases.Reaped(returned=1, quarantined=0)
+        waiting = Render.objects.filter(pk=other.render.pk)
+        assert prioritise(Render.objects.all(), Priority.RUNNING_STUDY) == 1
+        assert waiting.get().priority == Priority.RUNNING_STUDY
+    assert leases.reap() == leases.Reaped(returned=1, quarantined=0)
+
+
+@pytest.mark.django_db(transaction=True)
 def test_worker_skips_a_row_that_another_is_leasing() -> None:
     first = factories.make_render(num_steps=50)
     second = factories.make_render(model=first.model)
-    other = connections.create_connection("default")
-    try:
-        with other.cursor() as cursor:
-            cursor.execute("BEGIN")
-            cursor.execute("SELECT id FROM generation_render WHERE id = %s FOR UPDATE", [first.pk])
-            assert lease_next(first).render == second
-            assert leases.lease_next(first.model_id) is None
-            cursor.execute("ROLLBACK")
-    finally:
-        other.close()
+    with locked(first):
+        assert lease_next(first).render == second
+        assert leases.lease_next(first.model_id) is None
     assert lease_next(first).render == first
