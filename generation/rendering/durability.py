@@ -57,6 +57,7 @@ class Durability:
     renders: int
     ready: int
     quarantined: int
+    asked_kills: int
     kills: int
     redis_restarts: int
     postgres_restarts: int
@@ -66,10 +67,22 @@ class Durability:
     seconds: float
 
     @property
+    def is_complete(self) -> bool:
+        """All that was asked was done: an ordeal that was cut short proves less than it says."""
+        restarts = min(self.redis_restarts, self.postgres_restarts)
+        return self.kills >= self.asked_kills and restarts >= num_restarts(self.asked_kills)
+
+    @property
     def has_losses(self) -> bool:
         return self.ready != self.renders or bool(
             self.rendered_more_than_once + self.orphan_files + self.sha256_mismatches
         )
+
+    def problem(self) -> str:
+        """Say why the trial proves nothing good; empty where it proves that nothing is lost."""
+        if self.has_losses:
+            return "Something was lost"
+        return "" if self.is_complete else "Less was done than was asked, so nothing is proved"
 
 
 def prove_durability(*, renders: int, kills: int, seed: int, report: Report) -> Durability:
@@ -85,7 +98,13 @@ def prove_durability(*, renders: int, kills: int, seed: int, report: Report) -> 
     dice = random.Random(seed)
     ordeal = _Ordeal(_make_model(), _make_list(renders, dice), kills=kills, dice=dice,
                      report=report)
-    return _figures(renders, ordeal.run(), seconds=time.monotonic() - started)
+    done = ordeal.run()
+    return _figures(renders, done, kills=kills, seconds=time.monotonic() - started)
+
+
+def num_restarts(kills: int) -> int:
+    """How often each server is restarted for so many kills of the renderer."""
+    return max(1, kills // 5)
 
 
 class _Stalled(Exception):
@@ -140,9 +159,8 @@ class _Ordeal:
         self._wait_for(lambda: False)
 
     def _acts(self) -> list[Callable[[], None]]:
-        restarts = max(1, self._kills // 5)
         acts = [self._kill] * self._kills
-        acts += [self._restart_redis, self._restart_postgres] * restarts
+        acts += [self._restart_redis, self._restart_postgres] * num_restarts(self._kills)
         self._dice.shuffle(acts)
         return acts
 
@@ -211,7 +229,7 @@ def _is_settled() -> bool:
     return not Render.objects.filter(state__in=unfinished).exists()
 
 
-def _figures(renders: int, done: list[str], *, seconds: float) -> Durability:
+def _figures(renders: int, done: list[str], *, kills: int, seconds: float) -> Durability:
     ready = dict(Render.objects.ready().values_list("image", "sha256"))
     folder = Path(settings.MEDIA_ROOT)
     files = {str(path.relative_to(folder)): path for path in folder.rglob("*") if path.is_file()}
@@ -221,7 +239,7 @@ def _figures(renders: int, done: list[str], *, seconds: float) -> Durability:
     return Durability(
         renders=renders, ready=len(ready),
         quarantined=Render.objects.filter(state=RenderState.QUARANTINED).count(),
-        kills=done.count("kill"), redis_restarts=done.count("redis restart"),
+        asked_kills=kills, kills=done.count("kill"), redis_restarts=done.count("redis restart"),
         postgres_restarts=done.count("postgres restart"),
         rendered_more_than_once=finished_twice, orphan_files=len(files.keys() - ready.keys()),
         sha256_mismatches=sum(_digest(files.get(name)) != sha256

@@ -25,9 +25,9 @@ def test_nothing_is_lost_while_workers_are_killed_and_servers_restarted() -> Non
     figures = json.loads(said.getvalue())
     assert figures.pop("seconds") > 0
     assert figures == {
-        "renders": RENDERS, "ready": RENDERS, "quarantined": 0, "kills": KILLS,
-        "redis_restarts": 1, "postgres_restarts": 1, "rendered_more_than_once": 0,
-        "orphan_files": 0, "sha256_mismatches": 0,
+        "renders": RENDERS, "ready": RENDERS, "quarantined": 0,
+        "asked_kills": KILLS, "kills": KILLS, "redis_restarts": 1, "postgres_restarts": 1,
+        "rendered_more_than_once": 0, "orphan_files": 0, "sha256_mismatches": 0,
     }
 
 
@@ -67,14 +67,22 @@ def test_trial_of_nothing_is_refused(count: str) -> None:
         call_command("check_durability", **{count: 0})
 
 
+WHOLE: dict[str, Any] = {
+    "renders": 10, "ready": 10, "quarantined": 0, "asked_kills": 10, "kills": 10,
+    "redis_restarts": 2, "postgres_restarts": 2, "rendered_more_than_once": 0,
+    "orphan_files": 0, "sha256_mismatches": 0, "seconds": 1.0,
+}
+
+
 @pytest.mark.parametrize("loss", [
     {"ready": 9}, {"rendered_more_than_once": 1}, {"orphan_files": 1}, {"sha256_mismatches": 1},
 ])
 def test_any_loss_is_one(loss: dict[str, int]) -> None:
-    whole: dict[str, Any] = {
-        "renders": 10, "ready": 10, "quarantined": 0, "kills": 1, "redis_restarts": 1,
-        "postgres_restarts": 1, "rendered_more_than_once": 0, "orphan_files": 0,
-        "sha256_mismatches": 0, "seconds": 1.0,
-    }
-    assert not Durability(**whole).has_losses
-    assert Durability(**(whole | loss)).has_losses
+    assert not Durability(**WHOLE).has_losses
+    assert Durability(**(WHOLE | loss)).problem() == "Something was lost"
+
+
+@pytest.mark.parametrize("short", ["kills", "redis_restarts", "postgres_restarts"])
+def test_ordeal_that_was_cut_short_proves_nothing(short: str) -> None:
+    assert not Durability(**WHOLE).problem()
+    assert "Less was done" in Durability(**(WHOLE | {short: 1})).problem()

@@ -30,10 +30,10 @@ class Command(FiguresCommand):
         parser.add_argument("--here", action="store_true", help=argparse.SUPPRESS)
 
     def handle(self, *args: Any, **options: Any) -> None:
-        self._lost = False
+        self._problem = ""
         super().handle(*args, **options)
-        if self._lost:
-            raise CommandError("Something was lost: see the figures.")
+        if self._problem:
+            raise CommandError(f"{self._problem}: see the figures.")
 
     def figures(self, **options: Any) -> dict[str, Any]:
         trial = {name: options[name] for name in ("renders", "kills", "seed")}
@@ -46,8 +46,8 @@ class Command(FiguresCommand):
             return asdict(prove_durability(**trial, report=self.progress))
         folder = Path(tempfile.mkdtemp(prefix="durability-"))
         figures = self._figures_of_child(folder, trial)
-        self._lost = Durability(**figures).has_losses
-        if self._lost:
+        self._problem = Durability(**figures).problem()
+        if self._problem:
             self.progress(f"What was rendered and the logs are kept in {folder}")
         else:
             shutil.rmtree(folder)
