@@ -21,6 +21,9 @@ from generation.rendering.outages import OUTAGES, outlast
 
 logger = logging.getLogger(__name__)
 
+# So many renders that fail in a row for one reason are not to blame: the hub is out of reach, say,
+# or the device is dead. Going on would use up the attempts of every render that waits.
+ALIKE_FAILURES = 5
 Unwanted = Callable[[Collection[int]], Collection[int]]
 
 
@@ -42,20 +45,20 @@ def drain_renders(
 ) -> bool:
     """Render what is pending for one model until the time is up; return whether to go on.
 
-    False means that nothing is left, or that the storage takes no files or the database is gone,
-    and the worker should wait for the reaper instead of rendering for nothing.
+    False means that nothing is left, or that the storage takes no files, the database is gone or
+    every image fails, and the worker should wait for the reaper instead of rendering for nothing.
     """
     with Heartbeat() as heartbeat:
         drain = _Drain(model_id, heartbeat, seconds=seconds, is_stopping=is_stopping)
         try:
-            drain.run(sample)
-            return outlast(partial(has_pending, model_id))
-        except StorageError as error:
-            logger.error("Rendering stops: an image cannot be stored.", extra={"why": str(error)})
-            drain.release_all(str(error))
+            return drain.run(sample) and outlast(partial(has_pending, model_id))
         except OUTAGES as error:  # The leases lapse, and the reaper brings their renders back.
             logger.error("Rendering stops: the database is gone.", extra={"why": str(error)})
     return False
+
+
+class _AllFailError(Exception):
+    """Image after image fails for one reason: it lies in the model or the device, not in them."""
 
 
 class _Drain:
@@ -72,18 +75,28 @@ class _Drain:
         self._keeper = Keeper(self._keep)
         self._deadline: float | None = None
         self._leased: list[Lease] = []
+        self._failed_in_a_row: set[int] = set()
+        self._failing_for = ""
 
-    def run(self, sample: SampleAll) -> None:
+    def run(self, sample: SampleAll) -> bool:
+        """Return whether this went well; else nothing is held any more."""
+        try:
+            self._sample_all(sample)
+        except (StorageError, _AllFailError) as error:
+            logger.error("Rendering stops: no image can be made or stored.",
+                         extra={"why": str(error)})
+            # Settled ones hold no lease any more and stay as they are.
+            outlast(partial(leases.release_all, self._leased, str(error)))
+            return False
+        return True
+
+    def _sample_all(self, sample: SampleAll) -> None:
         with self._keeper:
             # A batch holds one kind; what has lost workers goes last, each on its own.
             while self._sample(sample, self._alike()):
                 pass
             while self._sample(sample, self._alone()):
                 pass
-
-    def release_all(self, error: str) -> None:
-        for lease in self._leased:  # Settled ones hold no lease any more and stay as they are.
-            outlast(partial(leases.release, lease, error))
 
     def _sample(self, sample: SampleAll, batch: Iterator[Lease]) -> bool:
         """Sample one batch; return whether there was anything to sample."""
@@ -144,12 +157,22 @@ class _Drain:
     def _settle(self, lease: Lease, outcome: Sampled | SamplingError) -> None:
         self._heartbeat.progressed()
         if isinstance(outcome, Sampled):
+            self._failed_in_a_row.clear()
             self._keeper.take(lease, outcome)
             return
         logger.warning("A render failed.", extra={"render": lease.render.pk, "why": str(outcome)})
         outlast(partial(leases.fail, lease, str(outcome)))
         self._heartbeat.drop(lease)
         notify_renders_changed()
+        self._count_failure(lease, str(outcome))
+
+    def _count_failure(self, lease: Lease, why: str) -> None:
+        if why != self._failing_for:
+            self._failed_in_a_row.clear()
+        self._failing_for = why
+        self._failed_in_a_row.add(lease.render.pk)
+        if len(self._failed_in_a_row) >= ALIKE_FAILURES:
+            raise _AllFailError(why)
 
     def _keep(self, lease: Lease, sampled: Sampled) -> None:
         """Keep an image, in one of the keeper's threads."""

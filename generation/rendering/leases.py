@@ -135,6 +135,17 @@ def release(lease: Lease, error: str = "") -> bool:
     ))
 
 
+def release_all(held: Collection[Lease], error: str) -> int:
+    """Put back all that are still held, as `release` does; return how many."""
+    still_held = Render.objects.filter(
+        pk__in=[lease.render.pk for lease in held], lease_id__in=[lease.id for lease in held],
+        state=RenderState.RUNNING,
+    )
+    return still_held.update(
+        state=RenderState.PENDING, attempts=F("attempts") - 1, error=error, **_NO_LEASE
+    )
+
+
 def still_wanted(held: Collection[Lease]) -> set[uuid.UUID]:
     """Return which leases are still the row's own, of models that are not paused."""
     # The keys are for the index; the ids say whose the rows are.

@@ -23,7 +23,7 @@ from generation.diffusion.recipes import Recipe
 from generation.diffusion.samples import Sampled, SamplingError
 from generation.models import Priority, Render, RenderState
 from generation.rendering import leases
-from generation.rendering.draining import Unwanted, drain_renders
+from generation.rendering.draining import ALIKE_FAILURES, Unwanted, drain_renders
 from generation.rendering.files import StorageError, encode, store
 from generation.rendering.keeping import Keeper
 from generation.rendering.outages import outlast
@@ -304,6 +304,38 @@ def test_image_that_cannot_be_kept_fails_alone_and_says_why() -> None:
     failed = Render.objects.get(num_steps=7)
     assert (failed.attempts, failed.shared_losses) == (3, 0)
     assert failed.error.startswith("the image could not be kept: DataError: ")
+
+
+def test_failure_of_all_stops_the_drain_and_spares_those_that_wait() -> None:
+    model = factories.make_model()
+    for num_steps in range(1, 21):
+        factories.make_render(model=model, num_steps=num_steps)
+
+    def fail_all(recipes: Iterable[Recipe], *, unwanted: Unwanted) -> Outcomes:
+        numbered = enumerate(recipes)
+        while batch := [index for index, _ in itertools.islice(numbered, 2)]:
+            yield from ((index, SamplingError("the hub is out of reach")) for index in batch)
+
+    assert drain_renders(model.pk, sample=fail_all, seconds=60) is False
+    assert set(states().values()) == {"pending"}
+    assert Render.objects.filter(attempts=1).count() == ALIKE_FAILURES
+    assert Render.objects.filter(attempts=0, shared_losses=0).count() == 20 - ALIKE_FAILURES
+    assert drain_renders(model.pk, sample=paint_all, seconds=60) is False
+    assert set(states().values()) == {"ready"}
+
+
+def test_failures_between_images_that_are_made_stop_nothing() -> None:
+    model = factories.make_model()
+    for num_steps in range(1, 21):
+        factories.make_render(model=model, num_steps=num_steps)
+
+    def fail_odd(recipes: Iterable[Recipe], *, unwanted: Unwanted) -> Outcomes:
+        for index, recipe in enumerate(recipes):
+            is_odd = recipe.num_steps % 2
+            yield index, SamplingError("odd") if is_odd else paint(recipe)
+
+    drain_renders(model.pk, sample=fail_odd, seconds=60)
+    assert Render.objects.ready().count() == 10
 
 
 def test_full_storage_puts_back_what_is_in_work_untried(media: Path) -> None:
