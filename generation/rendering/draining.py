@@ -1,7 +1,9 @@
 """Draining: leasing pending renders, sampling them, and having kept what comes out."""
 
+import itertools
 import logging
 import time
+import uuid
 from collections.abc import Callable, Collection, Iterable, Iterator
 from functools import partial
 from typing import Protocol
@@ -132,7 +134,8 @@ class _Drain:
             self._deadline = time.monotonic() + self._seconds
         if time.monotonic() > self._deadline or self._is_over():
             return None
-        lease = outlast(partial(leases.lease_next, self._model_id, like=like, is_alone=is_alone))
+        lease = lease_once(partial(leases.lease_next, self._model_id, like=like,
+                                    is_alone=is_alone))
         if lease is not None:
             self._heartbeat.hold(lease)
             self._leased.append(lease)
@@ -186,3 +189,15 @@ class _Drain:
             outlast(partial(leases.fail, lease, why))
         self._heartbeat.drop(lease)
         notify_renders_changed()
+
+
+def lease_once(lease_next: Callable[..., Lease | None]) -> Lease | None:
+    """Lease through an outage; an answer lost after the commit leaves no second lease behind."""
+    lease_id, asked = uuid.uuid4(), itertools.count()
+
+    def ask() -> Lease | None:
+        if next(asked) and (lease := leases.find(lease_id)):
+            return lease
+        return lease_next(lease_id=lease_id)
+
+    return outlast(ask)

@@ -58,14 +58,16 @@ class Reaped:
 
 
 def lease_next(
-    model_id: int, *, like: Render | None = None, is_alone: bool = False
+    model_id: int, *, like: Render | None = None, is_alone: bool = False,
+    lease_id: uuid.UUID | None = None,
 ) -> Lease | None:
     """Lease the next pending render of a model, or return None if there is none.
 
     With `like`, only one that can share a batch with that render. With `is_alone`, only one that
-    must not share its batch; without, only one that may.
+    must not share its batch; without, only one that may. Whoever asks again after an answer that
+    got lost gives the `lease_id` and looks for it with `find` first.
     """
-    lease_id = uuid.uuid4()
+    lease_id = lease_id or uuid.uuid4()
     claimable = Render.objects.claimable().filter(
         model_id=model_id, **{f"shared_losses__{'gte' if is_alone else 'lt'}": MAX_SHARED_LOSSES}
     )
@@ -78,6 +80,13 @@ def lease_next(
             lease_holder=holder_name(), lease_expires_at=_expiry(), started_at=Now(),
         )
     return Lease(lease_id, render)
+
+
+def find(lease_id: uuid.UUID) -> Lease | None:
+    """Return the lease of this id if there is one."""
+    leased = Render.objects.filter(state=RenderState.RUNNING, lease_id=lease_id)
+    render = leased.select_related("model", "prompt").first()
+    return Lease(lease_id, render) if render else None
 
 
 def _lock_first(claimable: RenderQuerySet) -> Render | None:

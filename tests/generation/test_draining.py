@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 from django.core.files.base import ContentFile
 from django.core.files.storage import InMemoryStorage
-from django.db import IntegrityError, InterfaceError, OperationalError, connection
+from django.db import IntegrityError, InterfaceError, OperationalError, connection, transaction
 from django.db.models.functions import Now
 from PIL import Image
 
@@ -23,7 +23,7 @@ from generation.diffusion.recipes import Recipe
 from generation.diffusion.samples import Sampled, SamplingError
 from generation.models import Priority, Render, RenderState
 from generation.rendering import leases
-from generation.rendering.draining import ALIKE_FAILURES, Unwanted, drain_renders
+from generation.rendering.draining import ALIKE_FAILURES, Unwanted, drain_renders, lease_once
 from generation.rendering.files import StorageError, encode, store
 from generation.rendering.keeping import Keeper
 from generation.rendering.outages import outlast
@@ -385,6 +385,26 @@ def test_outage_is_waited_out_and_a_long_one_is_not() -> None:
     errors = iter([OperationalError("restarting"), OperationalError("gone")])
     with pytest.raises(OperationalError, match="gone"):
         outlast(ask, seconds=0.1)
+
+
+def test_lease_whose_answer_is_lost_after_the_commit_is_held() -> None:
+    first = factories.make_render(num_steps=9)
+    factories.make_render(model=first.model)
+    asked = []
+
+    def lease_and_lose_the_answer(**how: Any) -> leases.Lease | None:
+        lease = leases.lease_next(first.model_id, **how)
+        asked.append(lease)
+        if len(asked) == 1:
+            raise OperationalError("restarting")
+        return lease
+
+    lease = lease_once(lease_and_lose_the_answer)
+    assert lease is not None
+    assert (lease.render, len(asked)) == (first, 1)
+    assert Render.objects.filter(state=RenderState.RUNNING).count() == 1
+    with transaction.atomic():
+        assert leases.lock(lease)
 
 
 def test_other_errors_are_not_taken_for_an_outage() -> None:
