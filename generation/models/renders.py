@@ -33,9 +33,10 @@ class RenderQuerySet(models.QuerySet["Render"]):
 
     def like(self, render: "Render") -> Self:
         """Of the kind that can share a batch of the sampler with this one."""
-        is_guided = Q(guidance__gt=1) if render.guidance > 1 else Q(guidance__lte=1)
-        return self.filter(is_guided, scheduler=render.scheduler, width=render.width,
-                           height=render.height)
+        return self.filter(_same_kind(render))
+
+    def unlike(self, render: "Render") -> Self:
+        return self.exclude(_same_kind(render))
 
     def ready(self) -> Self:
         return self.filter(state=RenderState.READY)
@@ -43,6 +44,11 @@ class RenderQuerySet(models.QuerySet["Render"]):
     def lapsed(self) -> Self:
         """Leased to a worker that has stopped renewing its lease."""
         return self.filter(state=RenderState.RUNNING, lease_expires_at__lt=Now())
+
+
+def _same_kind(render: "Render") -> Q:
+    is_guided = Q(guidance__gt=1) if render.guidance > 1 else Q(guidance__lte=1)
+    return is_guided & Q(scheduler=render.scheduler, width=render.width, height=render.height)
 
 
 class Render(models.Model):

@@ -47,6 +47,8 @@ def drain_renders(
 ) -> bool:
     """Render what is pending for one model until the time is up; return whether to go on.
 
+    It ends early when something more urgent waits for another model, whose turn comes then.
+
     False means that nothing is left, or that the storage takes no files, the database is gone or
     every image fails, and the worker should wait for the reaper instead of rendering for nothing.
     """
@@ -94,7 +96,8 @@ class _Drain:
 
     def _sample_all(self, sample: SampleAll) -> None:
         with self._keeper:
-            # A batch holds one kind; what has lost workers goes last, each on its own.
+            # A batch holds one kind, and ends when another kind is more urgent; what has lost
+            # workers goes last, each on its own.
             while self._sample(sample, self._alike()):
                 pass
             while self._sample(sample, self._alone()):
@@ -134,8 +137,10 @@ class _Drain:
             self._deadline = time.monotonic() + self._seconds
         if time.monotonic() > self._deadline or self._is_over():
             return None
+        # The first gives way to nothing, or the drains of two models could hand over to each other
+        # for ever.
         lease = lease_once(partial(leases.lease_next, self._model_id, like=like,
-                                    is_alone=is_alone))
+                                    is_alone=is_alone, gives_way=bool(self._leased)))
         if lease is not None:
             self._heartbeat.hold(lease)
             self._leased.append(lease)

@@ -27,11 +27,11 @@ from typing import Any
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import Case, CharField, F, TextField, Value, When
+from django.db.models import Case, CharField, Exists, F, OuterRef, Q, TextField, Value, When
 from django.db.models.expressions import Combinable
 from django.db.models.functions import Cast, Concat, Now
 
-from generation.models import Render, RenderState
+from generation.models import DiffusionModel, Priority, Render, RenderState
 from generation.models.renders import RenderQuerySet
 
 # Renders are taken in blocks of this many, and in a block those with the most steps first: the
@@ -59,12 +59,13 @@ class Reaped:
 
 def lease_next(
     model_id: int, *, like: Render | None = None, is_alone: bool = False,
-    lease_id: uuid.UUID | None = None,
+    gives_way: bool = False, lease_id: uuid.UUID | None = None,
 ) -> Lease | None:
     """Lease the next pending render of a model, or return None if there is none.
 
     With `like`, only one that can share a batch with that render. With `is_alone`, only one that
-    must not share its batch; without, only one that may. Whoever asks again after an answer that
+    must not share its batch; without, only one that may. With `gives_way`, none while something
+    more urgent waits that cannot be leased in its place. Whoever asks again after an answer that
     got lost gives the `lease_id` and looks for it with `find` first.
     """
     lease_id = lease_id or uuid.uuid4()
@@ -73,7 +74,7 @@ def lease_next(
     )
     with transaction.atomic(durable=True):
         render = _lock_first(claimable if like is None else claimable.like(like))
-        if render is None:
+        if render is None or (gives_way and _is_overtaken(render, like=like)):
             return None
         Render.objects.filter(pk=render.pk).update(
             state=RenderState.RUNNING, attempts=F("attempts") + 1, lease_id=lease_id,
@@ -101,6 +102,20 @@ def _lock_first(claimable: RenderQuerySet) -> Render | None:
     )
     return (in_blocks.select_related("model", "prompt")
             .select_for_update(skip_locked=True, of=("self",)).first())
+
+
+def _is_overtaken(render: Render, *, like: Render | None) -> bool:
+    """Something more urgent waits: for another model or, in a batch, of another kind."""
+    if render.priority == min(Priority):
+        return False
+    # One look into the index a model: what waits for all of them may be a long list.
+    of_model = Render.objects.filter(model=OuterRef("pk"), state=RenderState.PENDING,
+                                     priority__lt=render.priority)
+    overtaking = ~Q(pk=render.model_id) & Q(Exists(of_model))
+    if like is not None:  # A suspect waits for its turn at the end however urgent it is.
+        unlike = of_model.filter(shared_losses__lt=MAX_SHARED_LOSSES).unlike(like)
+        overtaking |= Q(pk=render.model_id) & Q(Exists(unlike))
+    return DiffusionModel.objects.filter(overtaking, is_paused=False).exists()
 
 
 def renew(lease_ids: Collection[uuid.UUID]) -> int:

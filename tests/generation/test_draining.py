@@ -235,6 +235,50 @@ def test_each_batch_holds_one_kind_and_suspects_come_last_and_alone() -> None:
     assert set(states().values()) == {"ready"}
 
 
+def test_batch_ends_when_another_kind_becomes_more_urgent() -> None:
+    model = factories.make_model()
+    for num_steps in (2, 3, 4, 5):
+        factories.make_render(model=model, num_steps=num_steps)
+
+    def ask_for_another_kind(step: int) -> None:
+        if step == 2:
+            factories.make_render(model=model, num_steps=9, width=64,
+                                  priority=Priority.RUNNING_STUDY)
+
+    easel = Easel(at_step=ask_for_another_kind)
+    assert drain_renders(model.pk, sample=easel, seconds=60) is False
+    assert [call for call in easel.calls if call] == [[5, 4], [9], [3, 2]]
+    assert set(states().values()) == {"ready"}
+
+
+def test_drain_gives_way_to_a_model_with_something_more_urgent() -> None:
+    model, other = factories.make_model(), factories.make_model()
+    for num_steps in (2, 3, 4, 5):
+        factories.make_render(model=model, num_steps=num_steps)
+
+    def ask_for_another_model(step: int) -> None:
+        if step == 2:
+            factories.make_render(model=other, num_steps=9, priority=Priority.RUNNING_STUDY)
+
+    easel = Easel(at_step=ask_for_another_model)
+    assert drain_renders(model.pk, sample=easel, seconds=60) is True
+    assert states() == {5: "ready", 4: "ready", 3: "pending", 2: "pending", 9: "pending"}
+    assert drain_renders(other.pk, sample=paint_all, seconds=60) is False
+    assert drain_renders(model.pk, sample=paint_all, seconds=60) is False
+    assert set(states().values()) == {"ready"}
+
+
+def test_drain_gives_way_neither_to_a_paused_model_nor_before_its_first_image() -> None:
+    model, other = factories.make_model(), factories.make_model()
+    for num_steps in (2, 3):
+        factories.make_render(model=model, num_steps=num_steps)
+    factories.make_render(model=other, num_steps=9, priority=Priority.RUNNING_STUDY)
+    assert drain_renders(model.pk, sample=paint_all, seconds=60) is True
+    assert states() == {3: "ready", 2: "pending", 9: "pending"}
+    pause_model(other)
+    assert drain_renders(model.pk, sample=paint_all, seconds=60) is False
+
+
 def test_cancelled_render_is_dropped_within_a_step_and_the_others_go_on() -> None:
     model = factories.make_model()
     for num_steps in (4, 8, 9):
