@@ -70,6 +70,8 @@ def restore_missing(renders: RenderQuerySet) -> int:
                if not default_storage.exists(name)]
     return _put_back(
         Render.objects.ready().filter(pk__in=missing), image="", sha256="", finished_at=None,
+        # It was in use, so participants may be waiting for it.
+        priority=Priority.RUNNING_STUDY,
         error="the image's file was gone from the storage, so it is rendered again",
     )
 

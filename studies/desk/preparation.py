@@ -8,13 +8,21 @@ from dataclasses import dataclass
 from django.db import connection, transaction
 from django.db.models import F
 
-from generation.models import Budget, DiffusionModel, Predictor, Prompt, Render
+from generation.models import Budget, DiffusionModel, Predictor, Priority, Prompt, Render
 from generation.rendering.budgets import predict_budgets
 from generation.rendering.notices import notify_renders_changed
 from generation.rendering.services import request_renders
 from studies.desk.discarding import discard_pairs
 from studies.method.arms import steps_by_prompt
-from studies.models import Contrast, Pair, Study, StudyPrompt, StudyState, Task
+from studies.models import (
+    Contrast,
+    Pair,
+    SessionState,
+    Study,
+    StudyPrompt,
+    StudyState,
+    Task,
+)
 
 FIRST_SEED = 1000
 RESUME_SECONDS = 30
@@ -45,6 +53,12 @@ def prepare_study(study_id: int, *, predict: Predict = predict_budgets) -> None:
     """
     with busy_with(study_id):
         _prepare(study_id, predict=predict)
+
+
+def render_priority(study: Study) -> Priority:
+    """How urgent the study's images are."""
+    is_open = study.sessions.filter(state=SessionState.OPEN).exists()
+    return Priority.RUNNING_STUDY if is_open else Priority.STUDY
 
 
 def stalled() -> list[int]:
@@ -126,7 +140,8 @@ def _make_pairs(study: Study, budgets: Mapping[int, Budget]) -> None:
         )
     has_reference = study.task == Task.SIMILARITY
     renders = request_renders(study.model, _recipes(wanted, study.model,
-                                                    has_reference=has_reference))
+                                                    has_reference=has_reference),
+                              priority=render_priority(study))
     reference_steps = study.model.reference_steps if has_reference else None
     _store(study, [_pair(pair, renders, reference_steps=reference_steps) for pair in wanted])
     logger.info("study prepared", extra={"study": study.name, "pairs": len(wanted)})

@@ -11,6 +11,7 @@ from studies import tasks
 from studies.desk.discarding import discard_pairs
 from studies.desk.freezing import content_hash
 from studies.desk.imports import PromptRow
+from studies.desk.preparation import render_priority
 from studies.desk.progress import study_renders
 from studies.desk.readiness import (
     StudyNotReady,
@@ -108,8 +109,9 @@ def retry_failed(study: Study) -> int:
     """Give failed and cancelled images, and failed pairs, another chance; return how many."""
     renders = study_renders(study)
     broken = Pair.objects.filter(contrast__study=study).exclude(composition_error="")
-    return (retry_quarantined(renders) + retry_cancelled(renders)
-            + broken.update(composition_error=""))
+    retried = retry_quarantined(renders) + retry_cancelled(renders)
+    prioritise(renders, render_priority(study))  # It may have been opened since they were given up.
+    return retried + broken.update(composition_error="")
 
 
 @transaction.atomic

@@ -190,6 +190,7 @@ def test_ready_render_without_its_file_is_rendered_again(
     for render in (lost, whole, waiting):
         render.refresh_from_db()
     assert (lost.state, lost.sha256, lost.attempts) == ("pending", "", 0)
+    assert (lost.priority, whole.priority) == (Priority.RUNNING_STUDY, Priority.STUDY)
     assert "file was gone from the storage" in lost.error
     assert (whole.state, waiting.state, waiting.error) == ("ready", "pending", "")
     assert queued_drains() == 1

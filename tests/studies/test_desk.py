@@ -481,12 +481,37 @@ def test_time_left_is_said_no_more_precisely_than_it_is_known(seconds: float, wo
 
 
 def test_images_of_an_open_study_go_first() -> None:
-    session = factories.make_open_session(state=SessionState.DRAFT, num_pairs=4)
+    session = make_session(num_ready=4, num_waiting=2)
     other = factories.make_render()
     services.open_session(session)
-    assert set(progress.study_renders(session.study).values_list("priority", flat=True)) == {0}
+    waiting = progress.study_renders(session.study).claimable()
+    assert waiting.exists()
+    assert set(waiting.values_list("priority", flat=True)) == {Priority.RUNNING_STUDY}
     other.refresh_from_db()
     assert other.priority == Priority.STUDY
+
+
+@pytest.mark.parametrize(("state", "expected"), [
+    (SessionState.OPEN, Priority.RUNNING_STUDY), (SessionState.DRAFT, Priority.STUDY),
+])
+def test_images_retried_while_a_session_is_open_go_first(
+    state: SessionState, expected: Priority
+) -> None:
+    session = factories.make_open_session(state=state, num_pairs=4)
+    render = progress.study_renders(session.study)[0]
+    Render.objects.filter(pk=render.pk).update(state=RenderState.CANCELLED)
+    assert services.retry_failed(session.study) == 1
+    render.refresh_from_db()
+    assert (render.state, render.priority) == (RenderState.PENDING, expected)
+
+
+def test_images_asked_for_while_a_session_is_open_go_first() -> None:
+    study = prepared(4, 9)
+    StudySession.objects.create(study=study, name="Session 1", state=SessionState.OPEN,
+                                opened_at=now())
+    preparation.prepare_study(study.pk, predict=predicting(4, 9))
+    waiting = progress.study_renders(study).claimable()
+    assert set(waiting.values_list("priority", flat=True)) == {Priority.RUNNING_STUDY}
 
 
 def test_cancelled_images_wait_for_nobody_and_may_be_asked_for_again() -> None:
