@@ -416,6 +416,22 @@ def test_lost_connections_lose_no_image() -> None:
     assert not easel.dropped
 
 
+def test_full_storage_puts_back_what_is_held_though_connections_are_lost(media: Path) -> None:
+    model = factories.make_model()
+    for num_steps in (2, 200, 201):
+        factories.make_render(model=model, num_steps=num_steps)
+    Render.objects.filter(num_steps=2).update(priority=Priority.RUNNING_STUDY)
+    (media / "renders").write_text("no folder can be made here")
+
+    def fail_slowly(step: int) -> None:
+        time.sleep(0.02)
+        end_connections(3)
+
+    assert drain_renders(model.pk, sample=Easel(at_step=fail_slowly), seconds=60) is False
+    assert states() == dict.fromkeys((2, 200, 201), "pending")
+    assert set(Render.objects.values_list("attempts", flat=True)) == {0}
+
+
 def test_outage_is_waited_out_and_a_long_one_is_not() -> None:
     errors: Iterator[Exception]
 
