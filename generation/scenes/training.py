@@ -28,15 +28,16 @@ from generation.scenes.tokenizer import build_tokenizer
 
 @dataclass(frozen=True)
 class TrainingPlan:
-    """How much to train; the defaults made the shipped weights on two CPU cores."""
+    """How much to train; the defaults give a model like the shipped one."""
 
-    num_scenes: int = 24_000
+    num_scenes: int = 36_000
     clip_steps: int = 900
     clip_batch: int = 96
     vae_steps: int = 5_000
     vae_batch: int = 8
-    unet_steps: int = 4_400
+    unet_steps: int = 12_000
     unet_batch: int = 32
+    unet_rate: float = 1.5e-3
     caption_dropout: float = 0.1
     seed: int = 0
 
@@ -210,7 +211,7 @@ def train_unet(
         predicted = generator.unet(noisy, steps, context).sample
         return nn.functional.mse_loss(predicted, target)
 
-    fit(generator, loss_at, schedule=Schedule(plan.unet_steps, 1.5e-3, average_decay=0.995),
+    fit(generator, loss_at, schedule=Schedule(plan.unet_steps, plan.unet_rate, average_decay=0.995),
         checkpoint=work / "unet.safetensors", report=report)
 
 

@@ -23,10 +23,14 @@ class Command(BaseCommand):
             parser.add_argument(f"--{part}-steps", type=int,
                                 help=f"training steps of the {part}; 0 keeps it as it starts")
 
+        parser.add_argument("--unet-rate", type=float,
+                            help="the UNet's highest learning rate; to train a good model further, "
+                                 "a third of the default unlearns less")
+
     def handle(self, *args: Any, **options: Any) -> None:
         from generation.scenes.training import TrainingPlan, train_scenes
 
-        chosen = {"num_scenes": options["scenes"]} | {
+        chosen = {"num_scenes": options["scenes"], "unet_rate": options["unet_rate"]} | {
             f"{part}_steps": options[f"{part}_steps"] for part in ("clip", "vae", "unet")
         }
         plan = TrainingPlan(**{name: value for name, value in chosen.items()
