@@ -132,6 +132,8 @@ DATABASES = {
         **env.db_url_config(DATABASE_URL),
         # Under ASGI a kept connection leaks with its thread; the psycopg pool does the keeping.
         "CONN_MAX_AGE": 0,
+        # After a restart of PostgreSQL the pool would hand out its dead connections.
+        "CONN_HEALTH_CHECKS": True,
         "OPTIONS": {"pool": {"min_size": 0, "max_size": 16, "timeout": 20}},
     }
 }

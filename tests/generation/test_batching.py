@@ -234,6 +234,16 @@ class _Failing:
         self._hook.remove()
 
 
+@pytest.fixture
+def one_thread() -> Iterator[None]:
+    """A UNet call is one call, and not one for each core."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.mark.usefixtures("one_thread")
 def test_out_of_memory_halves_the_batch_and_loses_nothing() -> None:
     pipeline = pipeline_of("sd", "ddim", "epsilon")
     shrunk: list[int] = []
@@ -256,6 +266,7 @@ def test_out_of_memory_for_a_single_image_says_what_to_change() -> None:
     assert "smaller" in str(found[0])
 
 
+@pytest.mark.usefixtures("one_thread")
 def test_an_image_that_breaks_its_batch_fails_alone() -> None:
     pipeline = pipeline_of("sd", "ddim", "epsilon")
     poison = draw_noise(pipeline, make_recipe(seed=666))[0]

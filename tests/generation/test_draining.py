@@ -405,6 +405,15 @@ def end_connections(step: int) -> None:
         cursor.execute("SELECT pg_terminate_backend(pg_backend_pid())")
 
 
+@pytest.fixture
+def fresh_connections() -> Iterator[None]:
+    """Leave no connection behind that a test has ended."""
+    yield
+    connection.close()
+    connection.close_pool()
+
+
+@pytest.mark.usefixtures("fresh_connections")
 def test_lost_connections_lose_no_image() -> None:
     model = factories.make_model()
     for num_steps in (2, 3, 4, 5, 6):
@@ -416,6 +425,7 @@ def test_lost_connections_lose_no_image() -> None:
     assert not easel.dropped
 
 
+@pytest.mark.usefixtures("fresh_connections")
 def test_full_storage_puts_back_what_is_held_though_connections_are_lost(media: Path) -> None:
     model = factories.make_model()
     for num_steps in (2, 200, 201):

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 from diffusers import StableDiffusionPipeline
+from safetensors.torch import load_file, save_file
 
 from generation.diffusion.alone import sample
 from generation.diffusion.folders import PipelineError
@@ -146,8 +147,12 @@ def test_broken_weights_are_named(recipe: Recipe, pipeline_folder: Path, tmp_pat
         if file.is_file():
             os.link(file, target)
     broken = copy / "unet" / "diffusion_pytorch_model.safetensors"
+    weights = load_file(broken)
     broken.unlink()
     broken.write_bytes(b"half a file")
+    with pytest.raises(PipelineError, match="is damaged"):
+        load_pipeline(str(copy), "", scheduler="ddim", device="cpu")
+    save_file(weights | {"conv_in.weight": torch.zeros(1, 2, 3, 3)}, broken)
     with pytest.raises(PipelineError, match="did not load"):
         load_pipeline(str(copy), "", scheduler="ddim", device="cpu")
 
