@@ -409,8 +409,9 @@ def end_connections(step: int) -> None:
 def fresh_connections() -> Iterator[None]:
     """Leave no connection behind that a test has ended."""
     yield
-    connection.close()
-    connection.close_pool()
+    postgres: Any = connection  # Other databases have no pool.
+    postgres.close()
+    postgres.close_pool()
 
 
 @pytest.mark.usefixtures("fresh_connections")
