@@ -91,7 +91,10 @@ def make_latencies(model: DiffusionModel, seconds: dict[int, float], **provenanc
 
 def make_study(*, num_prompts: int = 0, **values: Any) -> Study:
     predictor = values.pop("predictor", None) or make_predictor()
-    defaults = {"name": f"study {next(_numbers)}", "practice_trials": 1, "main_trials": 4}
+    # The plain study that most tests mean; what else a study can have is asked for by name.
+    defaults = {"name": f"study {next(_numbers)}", "practice_trials": 1, "main_trials": 4,
+                "catch_percent": 0, "repeat_percent": 0, "trials_per_block": 0,
+                "has_screen_check": False}
     study = Study.objects.create(
         model=predictor.model, predictor=predictor, **(defaults | values)
     )

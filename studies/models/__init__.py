@@ -1,19 +1,35 @@
 """The design of a study, its runs, and what people answered."""
 
-from studies.models.designs import Contrast, Study, StudyPrompt, StudyState, Task
+from studies.models.designs import Contrast, Language, Study, StudyPrompt, StudyState, Task
 from studies.models.pairs import Pair, Stimulus
-from studies.models.participants import Participant, ParticipantState
+from studies.models.participants import Participant, ParticipantState, RecruiterIdentity
+from studies.models.questions import (
+    Question,
+    QuestionAnswer,
+    QuestionKind,
+    QuestionMoment,
+    QuestionTranslation,
+)
 from studies.models.responses import InputMethod, Response
-from studies.models.sessions import SessionState, StudySession
+from studies.models.sessions import Decline, SessionState, StudySession
 from studies.models.sides import Side
+from studies.models.translations import StudyTranslation
 from studies.models.trials import Trial, TrialKind
 
 __all__ = [
     "Contrast",
+    "Decline",
     "InputMethod",
+    "Language",
     "Pair",
     "Participant",
     "ParticipantState",
+    "Question",
+    "QuestionAnswer",
+    "QuestionKind",
+    "QuestionMoment",
+    "QuestionTranslation",
+    "RecruiterIdentity",
     "Response",
     "SessionState",
     "Side",
@@ -22,6 +38,7 @@ __all__ = [
     "StudyPrompt",
     "StudySession",
     "StudyState",
+    "StudyTranslation",
     "Task",
     "Trial",
     "TrialKind",

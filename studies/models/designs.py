@@ -1,4 +1,5 @@
 import uuid
+from typing import Self
 
 from django.db import models
 from django.db.models import Q
@@ -9,6 +10,9 @@ from studies.method.texts import effective_texts
 
 MOST_MAIN_TRIALS = 5000
 MOST_PRACTICE_TRIALS = 100
+MOST_EXTRA_PERCENT = 50
+MOST_BLANK_MS = 10_000
+MOST_VIEWING_MS = 600_000
 
 
 class Task(models.TextChoices):
@@ -22,6 +26,15 @@ class StudyState(models.TextChoices):
     DRAFT = "draft", "draft"
     PREPARING = "preparing", "in preparation"
     FROZEN = "frozen", "launched"
+
+
+class Language(models.TextChoices):
+    """The languages that the participant's pages speak."""
+
+    ENGLISH = "en", "English"
+    GERMAN = "de", "Deutsch"
+    SPANISH = "es", "Español"
+    CHINESE = "zh-hans", "简体中文"
 
 
 class Study(models.Model):
@@ -44,6 +57,50 @@ class Study(models.Model):
     practice_trials = models.PositiveSmallIntegerField(default=2, help_text="Never analysed.")
     main_trials = models.PositiveSmallIntegerField(
         default=20, help_text="Per participant; at most one per prompt."
+    )
+    catch_percent = models.PositiveSmallIntegerField(
+        default=10, help_text="Catch trials, of the main ones: one image has far too few steps."
+    )
+    repeat_percent = models.PositiveSmallIntegerField(
+        default=10, help_text="Main trials shown once more with the sides swapped."
+    )
+    catch_steps = models.PositiveSmallIntegerField(
+        default=1, help_text="Steps of the bad image in a catch trial."
+    )
+    trials_per_block = models.PositiveSmallIntegerField(
+        default=40, help_text="A break is offered after so many; 0 for none."
+    )
+    blank_ms = models.PositiveSmallIntegerField(
+        default=500, help_text="Milliseconds of empty surround before each pair of images."
+    )
+    min_viewing_ms = models.PositiveSmallIntegerField(
+        default=0, help_text="Milliseconds during which no answer is taken yet."
+    )
+    # The images go, the question stays: nobody is stuck, and no answer is missing.
+    viewing_limit_ms = models.PositiveIntegerField(
+        null=True, blank=True,
+        help_text="Milliseconds after which the images disappear; an answer is still taken. "
+        "Blank for no limit.",
+    )
+    surround_grey = models.PositiveSmallIntegerField(
+        default=117, help_text="Level of the neutral grey around the images, 0 (black) to 255."
+    )
+    image_scale = models.FloatField(
+        null=True, blank=True,
+        help_text="Screen pixels per image pixel. Blank: as large as the window allows.",
+    )
+    min_window_px = models.PositiveSmallIntegerField(
+        default=320, help_text="Narrowest window that is allowed, in CSS pixels."
+    )
+    are_phones_allowed = models.BooleanField("phones allowed", default=True)
+    has_landing = models.BooleanField("landing page", default=True)
+    has_consent = models.BooleanField("consent", default=True)
+    has_screen_check = models.BooleanField("screen check", default=True)
+    has_instructions = models.BooleanField("instructions", default=True)
+    has_debrief = models.BooleanField("debrief", default=True)
+    language = models.CharField(
+        max_length=10, choices=Language, default=Language.ENGLISH,
+        help_text="Of the texts below. Other languages are added as translations.",
     )
     # What went wrong while preparing, in the experimenter's words.
     preparation_error = models.TextField(blank=True)
@@ -80,6 +137,43 @@ class Study(models.Model):
                 name="studies_study_practice_trials_few",
                 violation_error_message=f"At most {MOST_PRACTICE_TRIALS} practice trials are "
                 "possible. Lower “practice trials”.",
+            ),
+            models.CheckConstraint(
+                condition=Q(catch_percent__lte=MOST_EXTRA_PERCENT,
+                            repeat_percent__lte=MOST_EXTRA_PERCENT),
+                name="studies_study_extra_trials_few",
+                violation_error_message=f"At most {MOST_EXTRA_PERCENT}% of catch trials, and as "
+                "many of repeats, are possible.",
+            ),
+            models.CheckConstraint(
+                condition=Q(catch_steps__gte=1), name="studies_study_catch_steps_positive",
+                violation_error_message="An image needs at least 1 step. Raise “catch steps”.",
+            ),
+            models.CheckConstraint(
+                condition=Q(surround_grey__lte=255), name="studies_study_surround_is_a_level",
+                violation_error_message="A level of grey lies between 0 and 255.",
+            ),
+            models.CheckConstraint(
+                condition=Q(image_scale=None) | Q(image_scale__gte=0.1, image_scale__lte=16),
+                name="studies_study_image_scale_sane",
+                violation_error_message="A scale lies between 0.1 and 16.",
+            ),
+            models.CheckConstraint(
+                condition=Q(blank_ms__lte=MOST_BLANK_MS, min_viewing_ms__lte=MOST_BLANK_MS),
+                name="studies_study_waits_short",
+                violation_error_message=f"A wait is at most {MOST_BLANK_MS} milliseconds.",
+            ),
+            models.CheckConstraint(
+                condition=Q(viewing_limit_ms=None)
+                | Q(viewing_limit_ms__gte=100, viewing_limit_ms__lte=MOST_VIEWING_MS,
+                    viewing_limit_ms__gt=models.F("min_viewing_ms")),
+                name="studies_study_viewing_limit_sane",
+                violation_error_message="The images need at least 100 milliseconds, at most "
+                f"{MOST_VIEWING_MS}, and longer than the minimum viewing time.",
+            ),
+            models.CheckConstraint(
+                condition=Q(language__in=Language.values), name="studies_study_language_known",
+                violation_error_message="Choose one of the languages.",
             ),
             models.CheckConstraint(
                 condition=Q(state=StudyState.FROZEN, frozen_at__isnull=False,
@@ -125,6 +219,16 @@ class StudyPrompt(models.Model):
         return self.prompt.text
 
 
+class ContrastQuerySet(models.QuerySet["Contrast"]):
+    def compared(self) -> Self:
+        """What the study asks about."""
+        return self.filter(is_catch=False)
+
+    def catch(self) -> Self:
+        """What checks attention."""
+        return self.filter(is_catch=True)
+
+
 class Contrast(models.Model):
     """A candidate arm against a baseline arm."""
 
@@ -138,12 +242,22 @@ class Contrast(models.Model):
         "compared with", max_length=20, default="reference",
         help_text="budgeted, reference, uniform or fixed(n)",
     )
+    is_catch = models.BooleanField(
+        default=False, editable=False,
+        help_text="Made by the study itself for its catch trials; never analysed.",
+    )
     created_at = models.DateTimeField(auto_now_add=True)
+
+    objects = ContrastQuerySet.as_manager()
 
     class Meta:
         constraints = [
             models.UniqueConstraint(
-                fields=["study", "candidate_arm", "baseline_arm"], name="studies_contrast_once"
+                fields=["study", "candidate_arm", "baseline_arm", "is_catch"],
+                name="studies_contrast_once",
+            ),
+            models.UniqueConstraint(
+                fields=["study"], condition=Q(is_catch=True), name="studies_contrast_one_catch"
             ),
             models.CheckConstraint(
                 condition=Q(candidate_arm__regex=ARM_PATTERN, baseline_arm__regex=ARM_PATTERN),

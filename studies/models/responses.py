@@ -24,6 +24,10 @@ class Response(models.Model):
     # As the browser's clock had it; created_at is the server's.
     shown_at = models.DateTimeField(null=True)
     image_load_ms = models.PositiveIntegerField(null=True)
+    image_decode_ms = models.PositiveIntegerField(null=True)
+    frame_ms = models.FloatField(
+        null=True, help_text="Milliseconds between two frames of the participant's screen."
+    )
     viewport_width = models.PositiveIntegerField(null=True, help_text="CSS pixels.")
     viewport_height = models.PositiveIntegerField(null=True, help_text="CSS pixels.")
     device_pixel_ratio = models.FloatField(null=True)

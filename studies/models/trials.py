@@ -30,6 +30,10 @@ class Trial(models.Model):
     kind = models.CharField(max_length=8, choices=TrialKind)
     pair = models.ForeignKey(Pair, on_delete=models.PROTECT, related_name="trials")
     candidate_side = models.CharField(max_length=5, choices=Side)
+    repeat_of = models.OneToOneField(
+        "self", on_delete=models.PROTECT, related_name="repeat", null=True,
+        help_text="The main trial that this one shows once more, with the sides swapped.",
+    )
     created_at = models.DateTimeField(auto_now_add=True)
 
     objects = TrialQuerySet.as_manager()
@@ -50,6 +54,11 @@ class Trial(models.Model):
             ),
             models.CheckConstraint(
                 condition=Q(candidate_side__in=Side.values), name="studies_trial_side_known"
+            ),
+            models.CheckConstraint(
+                condition=Q(kind=TrialKind.REPEAT, repeat_of__isnull=False)
+                | ~Q(kind=TrialKind.REPEAT) & Q(repeat_of=None),
+                name="studies_trial_repeat_names_its_first",
             ),
             models.CheckConstraint(
                 condition=Q(index__gte=1), name="studies_trial_index_positive"
