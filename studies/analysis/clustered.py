@@ -1,11 +1,12 @@
 """The headline: a rate whose interval allows for repeated participants and repeated prompts."""
 
-from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.stats import t as student
 
+from studies.analysis.crossed import Choices, CrossedTrials, Labels, cross
 from studies.analysis.rates import CHANCE_LEVEL, Interval, checked_confidence
 
 
@@ -33,10 +34,10 @@ class ClusteredRate:
 
 
 def clustered_rate(
-    chosen: Sequence[bool],
-    participants: Sequence[Hashable],
+    chosen: Choices,
+    participants: Labels,
     *,
-    prompts: Sequence[Hashable],
+    prompts: Labels,
     confidence: float = 0.95,
 ) -> ClusteredRate:
     """Estimate how often the candidate is chosen, generalising to other people and prompts.
@@ -72,36 +73,25 @@ def clustered_rate(
     Cameron, Gelbach and Miller (2011), J. Bus. Econ. Stat. 29, 238-249: two-way clustering.
     """
     level = checked_confidence(confidence)
-    terms = cluster_terms(chosen, participants, prompts=prompts)
-    num_participants, num_prompts = len(set(participants)), len(set(prompts))
-    if min(num_participants, num_prompts) < 2:
-        raise ValueError(
-            "an interval over participants and prompts needs at least 2 of each, "
-            f"got participants: {num_participants}, prompts: {num_prompts}"
-        )
-    error = float(np.sqrt(_floored(terms, num_participants, num_prompts)))
-    if error == 0:
-        raise ValueError(
-            f"all {num_participants} participants and all {num_prompts} prompts have the same "
-            f"rate, {np.mean(chosen):.1%}, so there is no spread to make an interval of"
-        )
-    rate, freedom = float(np.mean(chosen)), min(num_participants, num_prompts) - 1
-    margin = float(student.ppf((1 + level) / 2, freedom)) * error
+    trials = cross(chosen, participants, prompts=prompts)
+    num_participants, num_prompts = trials.num_participants, trials.num_prompts
+    freedom = degrees_of_freedom(num_participants, num_prompts)
+    rate = float(trials.is_chosen.mean())
+    terms = spread_terms(trials)
+    error = float(np.sqrt(two_way_variance(terms, num_participants, num_prompts)))
     return ClusteredRate(
         rate=rate,
         standard_error=error,
-        interval=Interval(max(0.0, rate - margin), min(1.0, rate + margin)),
+        interval=clustered_interval(rate, error, freedom=freedom, confidence=level),
         degrees_of_freedom=freedom,
         p_value=float(2 * student.sf(abs(rate - CHANCE_LEVEL) / error, freedom)),
         num_participants=num_participants,
         num_prompts=num_prompts,
-        num_trials=len(chosen),
+        num_trials=trials.is_chosen.size,
     )
 
 
-def cluster_terms(
-    chosen: Sequence[bool], participants: Sequence[Hashable], *, prompts: Sequence[Hashable]
-) -> ClusterTerms:
+def cluster_terms(chosen: Choices, participants: Labels, *, prompts: Labels) -> ClusterTerms:
     """Return the three one-way variances that two-way clustering is made of.
 
     Parameters
@@ -124,32 +114,59 @@ def cluster_terms(
     ----------
     Liang and Zeger (1986), Biometrika 73, 13-22: the one-way term.
     """
-    if not 0 < len(chosen) == len(participants) == len(prompts):
-        raise ValueError(
-            "expected as many choices, participants and prompts, and at least one of each, "
-            f"got {len(chosen)}, {len(participants)} and {len(prompts)}"
-        )
-    wins = np.asarray(chosen, dtype=bool).astype(np.int64)
-    cells = list(zip(participants, prompts, strict=True))
+    return trial_terms(cross(chosen, participants, prompts=prompts))
+
+
+def trial_terms(trials: CrossedTrials) -> ClusterTerms:
+    """Return what `cluster_terms` does, of trials that are numbered already."""
+    wins = trials.is_chosen
     return ClusterTerms(
-        participants=_one_way(wins, participants),
-        prompts=_one_way(wins, prompts),
-        cells=_one_way(wins, cells),
+        participants=_one_way(wins, trials.participants),
+        prompts=_one_way(wins, trials.prompts),
+        cells=_one_way(wins, trials.cells()),
     )
 
 
-def _one_way(wins: np.ndarray, clusters: Sequence[Hashable]) -> float:
-    numbers: dict[Hashable, int] = {}
-    labels = np.array([numbers.setdefault(cluster, len(numbers)) for cluster in clusters])
-    sizes = np.bincount(labels)                         # (clusters,)
-    won = np.bincount(labels[wins == 1], minlength=len(numbers))
-    # A cluster's residuals times all trials, in whole numbers: equal rates give exactly zero.
-    residuals = won * wins.size - sizes * int(wins.sum())
-    return float(np.sum((residuals / wins.size) ** 2) / wins.size**2)
+def spread_terms(trials: CrossedTrials) -> ClusterTerms:
+    """Return `trial_terms`, or raise ValueError if neither participants nor prompts differ."""
+    terms = trial_terms(trials)
+    if terms.participants == terms.prompts == 0:
+        raise ValueError(
+            f"all {trials.num_participants} participants and all {trials.num_prompts} prompts "
+            f"have the same rate, {trials.is_chosen.mean():.1%}, so there is no spread to make "
+            "an interval of"
+        )
+    return terms
 
 
-def _floored(terms: ClusterTerms, num_participants: int, num_prompts: int) -> float:
+def two_way_variance(terms: ClusterTerms, num_participants: int, num_prompts: int) -> float:
     """The two-way variance, each one-way term with its n/(n - 1), never below the larger one."""
     people = terms.participants * num_participants / (num_participants - 1)
     prompts = terms.prompts * num_prompts / (num_prompts - 1)
     return max(people + prompts - terms.cells, people, prompts)
+
+
+def degrees_of_freedom(num_participants: int, num_prompts: int) -> int:
+    """The smaller count less one; raise ValueError if there are fewer than two of either."""
+    if min(num_participants, num_prompts) < 2:
+        raise ValueError(
+            "an interval over participants and prompts needs at least 2 of each, "
+            f"got participants: {num_participants}, prompts: {num_prompts}"
+        )
+    return min(num_participants, num_prompts) - 1
+
+
+def clustered_interval(
+    rate: float, error: float, *, freedom: int, confidence: float
+) -> Interval:
+    """The t interval of a proportion, cut at 0 and 1."""
+    margin = float(student.ppf((1 + confidence) / 2, freedom)) * error
+    return Interval(max(0.0, rate - margin), min(1.0, rate + margin))
+
+
+def _one_way(wins: NDArray[np.int64], clusters: NDArray[np.intp]) -> float:
+    sizes = np.bincount(clusters)                       # (clusters,)
+    won = np.bincount(clusters[wins == 1], minlength=sizes.size)
+    # A cluster's residuals times all trials, in whole numbers: equal rates give exactly zero.
+    residuals = won * wins.size - sizes * int(wins.sum())
+    return float(np.sum((residuals / wins.size) ** 2) / wins.size**2)

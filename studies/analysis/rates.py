@@ -10,7 +10,7 @@ CHANCE_LEVEL = 0.5
 
 @dataclass(frozen=True)
 class Interval:
-    """A confidence interval of a proportion, from 0 to 1."""
+    """A confidence interval, in the unit of its estimate; of a proportion, within 0 and 1."""
 
     low: float
     high: float
