@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-Choices = Sequence[bool] | NDArray[Any]
+Choices = Sequence[int] | NDArray[Any]  # True and false, or 1 and 0.
 Labels = Sequence[Hashable] | NDArray[Any]
 
 
