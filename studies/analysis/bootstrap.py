@@ -150,7 +150,8 @@ def checked_share(num_usable: int, replicates: int, *, reason: str) -> None:
 
 
 def _draw(rng: np.random.Generator, count: int, *, size: int) -> NDArray[np.float64]:
-    return rng.multinomial(count, np.full(count, 1 / count), size=size).astype(float)
+    drawn = rng.integers(0, count, (size, count)) + count * np.arange(size)[:, None]
+    return np.bincount(drawn.ravel(), minlength=size * count).reshape(size, count).astype(float)
 
 
 def _resampled_rates(trials: CrossedTrials, replicates: int, *, seed: int) -> NDArray[np.float64]:
