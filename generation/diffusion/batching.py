@@ -227,7 +227,7 @@ class _Run:
     def _empty_batch(self, kind: Recipe) -> SlotBatch:
         return SlotBatch(
             self._pipeline.unet, num_slots=self.num_slots,
-            unconditional=self._encoder.unconditional() if kind.guidance > 1 else None,
+            unconditional=self._encoder.unconditional() if kind.is_guided else None,
             size_ids=self._encoder.size_ids(width=kind.width, height=kind.height),
         )
 
@@ -270,7 +270,7 @@ class _Run:
         for index, pixels in zip(indexes, images, strict=True):
             self._finished.popleft()
             recipe = self._in_work.pop(index)
-            drawn = Drawn(recipe, pixels, recipe.num_steps * (2 if recipe.guidance > 1 else 1),
+            drawn = Drawn(recipe, pixels, recipe.num_steps * recipe.evaluations_per_step,
                           self._meter.take(index), self.num_slots)
             yield index, drawn if is_image(pixels) else no_image(self._pipeline)
 

@@ -126,7 +126,7 @@ def _call(pipeline: Any, recipes: Sequence[Recipe]) -> Any:
 @contextmanager
 def _timed(pipeline: Any, recipes: Sequence[Recipe]) -> Iterator[Timing]:
     """Measure what happens in the block."""
-    timing = Timing(unet_evaluations=sum(recipe.num_steps * (2 if recipe.guidance > 1 else 1)
+    timing = Timing(unet_evaluations=sum(recipe.num_steps * recipe.evaluations_per_step
                                          for recipe in recipes))
     wait = torch.cuda.synchronize if pipeline.device.type == "cuda" else lambda: None
     calls = _BusyTime(pipeline.device)

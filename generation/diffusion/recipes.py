@@ -57,3 +57,13 @@ class Recipe:
             raise ValueError(f"guidance must be at least 0, got {self.guidance}")
         if self.width < 1 or self.height < 1:
             raise ValueError(f"the size must be positive, got {self.width} x {self.height}")
+
+    @property
+    def is_guided(self) -> bool:
+        """Whether classifier-free guidance is on, as diffusers decides it."""
+        return self.guidance > 1
+
+    @property
+    def evaluations_per_step(self) -> int:
+        """UNet evaluations of one step: with guidance the unconditional latent is another one."""
+        return 2 if self.is_guided else 1

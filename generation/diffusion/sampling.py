@@ -125,7 +125,7 @@ def _memory_key(pipeline: Any, kind: Recipe) -> tuple[object, ...]:
 def _kind(recipe: Recipe) -> tuple[object, ...]:
     """What images of one batch have in common."""
     return (recipe.source, recipe.revision, recipe.scheduler, recipe.width, recipe.height,
-            recipe.guidance > 1)
+            recipe.is_guided)
 
 
 def _joined(first: tuple[int, Recipe], rest: Numbered) -> Numbered:

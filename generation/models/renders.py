@@ -47,7 +47,7 @@ class RenderQuerySet(models.QuerySet["Render"]):
 
 
 def _same_kind(render: "Render") -> Q:
-    is_guided = Q(guidance__gt=1) if render.guidance > 1 else Q(guidance__lte=1)
+    is_guided = Q(guidance__gt=1) if render.recipe().is_guided else Q(guidance__lte=1)
     return is_guided & Q(scheduler=render.scheduler, width=render.width, height=render.height)
 
 

@@ -56,9 +56,8 @@ def make_recipe(**values: Any) -> Recipe:
 def latents_in_slots(pipeline: Any, recipes: list[Recipe], *, num_slots: int) -> list[Tensor]:
     """Each recipe's finished latent (1, C, h, w), out of one batch of a fixed shape."""
     encoder = PromptEncoder(pipeline)
-    is_guided = recipes[0].guidance > 1
     slots = SlotBatch(pipeline.unet, num_slots=num_slots,
-                      unconditional=encoder.unconditional() if is_guided else None,
+                      unconditional=encoder.unconditional() if recipes[0].is_guided else None,
                       size_ids=encoder.size_ids(width=64, height=64))
     found: dict[int, Tensor] = {}
     waiting = list(enumerate(recipes))
