@@ -8,7 +8,7 @@ from celery.worker import state as worker_state
 from django.conf import settings
 
 from generation.diffusion.recipes import Recipe
-from generation.diffusion.samples import Sampled, SamplingError
+from generation.diffusion.samples import Sampled, SamplingError, Unwanted
 from generation.models import DiffusionModel, Render
 from generation.rendering import draining, latencies, leases
 from generation.rendering.notices import notify_renders_changed
@@ -62,7 +62,7 @@ def measure_latency(model_id: int) -> None:
 
 
 def _sample(
-    recipes: Iterable[Recipe], *, unwanted: draining.Unwanted
+    recipes: Iterable[Recipe], *, unwanted: Unwanted
 ) -> Iterator[tuple[int, Sampled | SamplingError]]:
     from generation.diffusion.sampling import sample_all  # Loads torch.
 

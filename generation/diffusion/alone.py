@@ -7,13 +7,12 @@ from typing import Any
 
 import torch
 
-from generation.diffusion.batching import want_all
 from generation.diffusion.decoding import is_image, no_image, to_image
 from generation.diffusion.noise import draw_noise
 from generation.diffusion.prompts import refuse_long_prompt
 from generation.diffusion.provenance import describe
 from generation.diffusion.recipes import Recipe
-from generation.diffusion.samples import Sampled, SamplingError
+from generation.diffusion.samples import Sampled, SamplingError, want_all
 from generation.diffusion.whole import sample_whole
 
 

@@ -19,7 +19,7 @@ from generation.diffusion.decoding import DECODE_CHUNK, decode, is_image, no_ima
 from generation.diffusion.noise import draw_noise
 from generation.diffusion.prompts import refuse_long_prompt
 from generation.diffusion.recipes import Recipe
-from generation.diffusion.samples import SamplingError
+from generation.diffusion.samples import SamplingError, Unwanted, want_all
 from generation.diffusion.slots import Sitter, SlotBatch
 from generation.diffusion.timetables import Timetable, can_tabulate, tabulate
 
@@ -27,7 +27,6 @@ logger = logging.getLogger(__name__)
 
 # A finished image waits at most so many UNet calls for others to be decoded with.
 _LONGEST_WAIT = 8
-Unwanted = Callable[[Collection[int]], Collection[int]]
 
 
 @dataclass(frozen=True)
@@ -53,11 +52,6 @@ class Drawn:
 
 
 Outcome = tuple[int, Drawn | SamplingError]
-
-
-def want_all(_indexes: Collection[int]) -> Collection[int]:
-    """Drop nothing."""
-    return ()
 
 
 def can_batch(pipeline: Any) -> bool:

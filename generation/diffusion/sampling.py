@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from generation.diffusion.batch_sizes import remember_slots, slots_for
-from generation.diffusion.batching import Drawn, Unwanted, can_batch, sample_batched, want_all
+from generation.diffusion.batching import Drawn, can_batch, sample_batched
 from generation.diffusion.costs import CostMeter
 from generation.diffusion.decoding import to_image
 from generation.diffusion.folders import PipelineError
@@ -18,7 +18,7 @@ from generation.diffusion.metering import make_meter
 from generation.diffusion.pipelines import denoiser, load_pipeline
 from generation.diffusion.provenance import describe
 from generation.diffusion.recipes import Recipe
-from generation.diffusion.samples import Sampled, SamplingError
+from generation.diffusion.samples import Sampled, SamplingError, Unwanted, want_all
 from generation.diffusion.whole import sample_whole
 
 Numbered = Iterator[tuple[int, Recipe]]

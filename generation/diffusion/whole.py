@@ -12,7 +12,6 @@ import torch
 from torch import Tensor
 
 from generation.diffusion.batch_sizes import free_memory, too_large
-from generation.diffusion.batching import Unwanted
 from generation.diffusion.costs import Cost, CostMeter
 from generation.diffusion.decoding import is_image, no_image, to_image
 from generation.diffusion.folders import size_factor
@@ -20,7 +19,7 @@ from generation.diffusion.pipelines import denoiser
 from generation.diffusion.prompts import refuse_long_prompt
 from generation.diffusion.provenance import describe
 from generation.diffusion.recipes import Recipe
-from generation.diffusion.samples import Sampled, SamplingError
+from generation.diffusion.samples import Sampled, SamplingError, Unwanted
 
 logger = logging.getLogger(__name__)
 

@@ -20,10 +20,10 @@ from django.db.models.functions import Now
 from PIL import Image
 
 from generation.diffusion.recipes import Recipe
-from generation.diffusion.samples import Sampled, SamplingError
+from generation.diffusion.samples import Sampled, SamplingError, Unwanted
 from generation.models import Priority, Render, RenderState
 from generation.rendering import leases
-from generation.rendering.draining import ALIKE_FAILURES, Unwanted, drain_renders, lease_once
+from generation.rendering.draining import ALIKE_FAILURES, drain_renders, lease_once
 from generation.rendering.files import StorageError, encode, store
 from generation.rendering.keeping import Keeper
 from generation.rendering.outages import outlast

@@ -13,12 +13,11 @@ import pytest
 import torch
 
 from generation.diffusion.alone import sample as sample_alone
-from generation.diffusion.batching import Unwanted, want_all
 from generation.diffusion.folders import WEIGHTS_BY_CLASS, PipelineError
 from generation.diffusion.pipelines import denoiser, load_pipeline
 from generation.diffusion.prompts import refuse_long_prompt
 from generation.diffusion.recipes import Recipe
-from generation.diffusion.samples import Sampled, SamplingError
+from generation.diffusion.samples import Sampled, SamplingError, Unwanted, want_all
 from generation.diffusion.sampling import sample_all
 from generation.diffusion.whole import refuse_size, sample_whole
 from tests.generation.pipelines import BUILDERS
