@@ -144,6 +144,20 @@ def test_image_alone_is_the_same_and_a_failure_is_raised(flux: Recipe) -> None:
         sample_alone(pipeline, replace(flux, width=17))
 
 
+def test_random_steps_belong_to_the_seed_too(recipe_for: Callable[[str], Recipe]) -> None:
+    """An ancestral scheduler draws noise at every step."""
+    recipe = replace(recipe_for("StableDiffusionPipeline"), seed=9)
+    pipeline = diffusers.StableDiffusionPipeline.from_pretrained(recipe.source)
+    pipeline.scheduler = diffusers.EulerAncestralDiscreteScheduler.from_config(
+        pipeline.scheduler.config
+    )
+    first, again = (levels(sample_alone(pipeline, recipe)) for _ in range(2))
+    beside = levels(sample([replace(recipe, seed=8), recipe], pipeline=pipeline)[1])
+    assert np.array_equal(first, again)
+    assert np.abs(first - beside).max() <= 1.5 / 255  # One grey level.
+    assert not np.array_equal(first, levels(sample_alone(pipeline, replace(recipe, seed=8))))
+
+
 def test_recipes_of_equal_length_share_a_call_and_are_not_hoarded(flux: Recipe) -> None:
     taken: list[int] = []
 
