@@ -14,12 +14,12 @@ from torch import Tensor
 from generation.diffusion.batch_sizes import free_memory, too_large
 from generation.diffusion.costs import Cost, CostMeter
 from generation.diffusion.decoding import is_image, no_image, to_image
-from generation.diffusion.folders import size_factor
 from generation.diffusion.pipelines import denoiser
 from generation.diffusion.prompts import refuse_long_prompt
 from generation.diffusion.provenance import describe
 from generation.diffusion.recipes import Recipe
 from generation.diffusion.samples import Sampled, SamplingError, Unwanted
+from generation.diffusion.sizes import refuse_size
 
 logger = logging.getLogger(__name__)
 
@@ -143,17 +143,6 @@ def _sample_group(
 def _divided(group: Group, size: int) -> Iterator[Group]:
     for start in range(0, len(group), size):
         yield group[start:start + size]
-
-
-def refuse_size(pipeline: Any, recipe: Recipe) -> None:
-    """Raise SamplingError for a size that the pipeline would round or refuse."""
-    factor = size_factor(type(pipeline).__name__, autoencoder=pipeline.vae.config,
-                         denoiser=denoiser(pipeline).config)
-    if recipe.width % factor or recipe.height % factor:
-        raise SamplingError(
-            f"the model makes no images of {recipe.width} x {recipe.height} pixels: width and "
-            f"height must be multiples of {factor}"
-        )
 
 
 class _NothingWantedError(Exception):

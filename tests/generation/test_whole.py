@@ -19,7 +19,8 @@ from generation.diffusion.prompts import refuse_long_prompt
 from generation.diffusion.recipes import Recipe
 from generation.diffusion.samples import Sampled, SamplingError, Unwanted, want_all
 from generation.diffusion.sampling import sample_all
-from generation.diffusion.whole import refuse_size, sample_whole
+from generation.diffusion.sizes import refuse_size
+from generation.diffusion.whole import sample_whole
 from tests.generation.pipelines import BUILDERS
 
 FAMILIES = sorted(BUILDERS)
