@@ -12,6 +12,9 @@ _GPU_SLOTS = 32
 _GPU_PIXELS = 512 * 512
 _MOST_GPU_SLOTS = 64
 
+# The CPU's allocator raises a plain RuntimeError, in these words on Linux and on Windows.
+_CPU_IS_FULL = ("DefaultCPUAllocator: can't allocate memory", "not enough memory")
+
 # By everything that memory depends on; for the life of the process.
 _learned: dict[tuple[object, ...], int] = {}
 
@@ -44,6 +47,13 @@ def _first_guess(device: torch.device, pixels: int) -> int:
 def remember_slots(key: tuple[object, ...], num_slots: int) -> None:
     """Start with this many the next time."""
     _learned[key] = num_slots
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether fewer images at once may help, on a GPU or a CPU."""
+    if isinstance(error, torch.OutOfMemoryError | MemoryError):
+        return True
+    return isinstance(error, RuntimeError) and any(text in str(error) for text in _CPU_IS_FULL)
 
 
 def too_large(recipe: Recipe) -> str:

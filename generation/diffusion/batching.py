@@ -12,7 +12,7 @@ import torch
 from diffusers import StableDiffusionPipeline, StableDiffusionXLPipeline
 from torch import Tensor
 
-from generation.diffusion.batch_sizes import free_memory, too_large
+from generation.diffusion.batch_sizes import free_memory, is_out_of_memory, too_large
 from generation.diffusion.conditioning import encoder_of
 from generation.diffusion.costs import Cost, CostMeter
 from generation.diffusion.decoding import DECODE_CHUNK, decode, is_image, no_image
@@ -151,11 +151,12 @@ def _failing_as_a_batch() -> Iterator[None]:
         yield
     except SamplingError:
         raise
-    except torch.OutOfMemoryError as error:
-        raise _BatchError(_Failure(str(error), is_memory=True)) from None
     except Exception as error:  # A model may raise anything.
-        logger.warning("A batch failed.", exc_info=True)
-        raise _BatchError(_Failure(f"{type(error).__name__}: {error}", is_memory=False)) from None
+        is_memory = is_out_of_memory(error)
+        if not is_memory:
+            logger.warning("A batch failed.", exc_info=True)
+        summary = _Failure(f"{type(error).__name__}: {error}", is_memory=is_memory)
+        raise _BatchError(summary) from None
 
 
 class _Run:

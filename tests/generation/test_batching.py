@@ -242,12 +242,22 @@ def one_thread() -> Iterator[None]:
     torch.set_num_threads(before)
 
 
+def full_cpu() -> Exception:
+    """What torch raises where a CPU's memory ends."""
+    with pytest.raises(RuntimeError) as raised:
+        torch.empty(10**15)
+    return raised.value
+
+
 @pytest.mark.usefixtures("one_thread")
-def test_out_of_memory_halves_the_batch_and_loses_nothing() -> None:
+@pytest.mark.parametrize("error", [
+    torch.OutOfMemoryError("full"), MemoryError(), full_cpu(),
+], ids=["gpu", "python", "cpu"])
+def test_out_of_memory_halves_the_batch_and_loses_nothing(error: Exception) -> None:
     pipeline = pipeline_of("sd", "ddim", "epsilon")
     shrunk: list[int] = []
     workload = [make_recipe(num_steps=steps, seed=steps) for steps in (9, 2, 4, 1, 7, 3)]
-    with _Failing(pipeline, lambda latents: len(latents) > 4, torch.OutOfMemoryError("full")):
+    with _Failing(pipeline, lambda latents: len(latents) > 4, error):
         found = sample_together(pipeline, workload, num_slots=8, on_shrink=shrunk.append)
     assert shrunk == [4, 2]
     assert sorted(found) == list(range(6))

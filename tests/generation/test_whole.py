@@ -370,14 +370,15 @@ def test_images_are_left_as_they_are(family_folder: FolderOf) -> None:
     assert load_pipeline(folder, "", scheduler="own", device="cpu").watermark is None
 
 
-def test_out_of_memory_halves_the_batch_for_good(flux: Recipe) -> None:
+@pytest.mark.parametrize("error", [torch.OutOfMemoryError("full"), MemoryError()])
+def test_out_of_memory_halves_the_batch_for_good(flux: Recipe, error: Exception) -> None:
     pipeline = load(flux)
     sizes: list[int] = []
 
     def fail_above_two(_module: Any, _args: Any, kwargs: dict[str, Any]) -> None:
         sizes.append(len(kwargs["hidden_states"]))
         if sizes[-1] > 2:
-            raise torch.OutOfMemoryError("full")
+            raise error
 
     shrunk: list[int] = []
     hook = denoiser(pipeline).register_forward_pre_hook(fail_above_two, with_kwargs=True)
