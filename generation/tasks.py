@@ -10,7 +10,7 @@ from django.conf import settings
 from generation.diffusion.recipes import Recipe
 from generation.diffusion.samples import Sampled, SamplingError, Unwanted
 from generation.models import DiffusionModel, Render
-from generation.rendering import draining, latencies, leases
+from generation.rendering import draining, latencies, leases, orphans
 from generation.rendering.notices import notify_renders_changed
 from generation.rendering.queueing import (
     drain_has_begun,
@@ -49,6 +49,13 @@ def reap_renders() -> None:
         queue_drain(model)
     for model in DiffusionModel.objects.filter(latency_requested_at__isnull=False):
         queue_latency(model)
+
+
+@shared_task
+def remove_orphans() -> None:
+    """Remove files that a crash left behind and no render names."""
+    if removed := orphans.remove_orphans():
+        logger.warning("Files that no render names were removed.", extra={"files": removed})
 
 
 @shared_task

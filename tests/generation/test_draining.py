@@ -6,6 +6,7 @@ import itertools
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import replace
 from datetime import timedelta
@@ -141,6 +142,15 @@ def test_half_written_file_is_not_left_behind(tmp_path: Path) -> None:
     with pytest.raises(StorageError):
         store("renders/a.webp", b"content")
     assert files(tmp_path) == []
+
+
+def test_two_workers_never_write_the_same_temporary_file(tmp_path: Path) -> None:
+    contents = [letter * 1_000_000 for letter in (b"a", b"b")]
+    with ThreadPoolExecutor(2) as workers:
+        assert len(list(workers.map(lambda content: store("renders/a.webp", content),
+                                    contents * 20))) == 40
+    assert (tmp_path / "renders" / "a.webp").read_bytes() in contents
+    assert files(tmp_path) == ["a.webp"]
 
 
 def test_object_storage_takes_the_exact_name() -> None:
