@@ -11,6 +11,7 @@ from generation.diffusion.recipes import Recipe
 from generation.diffusion.samples import Sampled, SamplingError, Unwanted
 from generation.models import DiffusionModel, Render
 from generation.rendering import draining, latencies, leases, orphans
+from generation.rendering.inspection import remember_weights
 from generation.rendering.notices import notify_renders_changed
 from generation.rendering.queueing import (
     drain_has_begun,
@@ -31,6 +32,7 @@ def drain_renders(model_id: int) -> None:
     drain_has_begun(model)
     if not draining.has_pending(model_id):
         return
+    remember_weights(model)
     seconds = settings.RENDER_DRAIN_SECONDS
     if draining.drain_renders(model_id, sample=_sample, seconds=seconds, is_stopping=_is_stopping):
         queue_drain(model)

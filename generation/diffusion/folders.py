@@ -64,8 +64,7 @@ def inspect_pipeline_folder(path: Path) -> None:
                 f"{path} takes its {part} from {library!r}, which is code of the model's author: "
                 "expected a part of diffusers or transformers"
             )
-    models = [part for part in parts if not part.startswith(_WITHOUT_WEIGHTS)]
-    for part in dict.fromkeys((*WEIGHTS_BY_CLASS[class_name], *models)):
+    for part in parts_with_weights(path):
         _refuse_other_weights(path / part)
     refuse_damaged_weights(path)
 
@@ -126,6 +125,19 @@ def pipeline_class_name(path: Path) -> str:
             f"{', '.join(WEIGHTS_BY_CLASS)}"
         )
     return class_name
+
+
+def parts_with_weights(path: Path) -> list[str]:
+    """Name the sub-folders that hold the pipeline's weights.
+
+    Raises
+    ------
+    PipelineError
+        As `pipeline_class_name` does.
+    """
+    needed = WEIGHTS_BY_CLASS[pipeline_class_name(path)]
+    listed = (part for part, _ in _listed_parts(path) if not part.startswith(_WITHOUT_WEIGHTS))
+    return list(dict.fromkeys((*needed, *listed)))
 
 
 def left_out_parts(path: Path) -> list[str]:

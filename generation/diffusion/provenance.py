@@ -28,6 +28,8 @@ def describe(pipeline: Any, *, batch_size: int) -> dict[str, Any]:
         "dtype": str(denoiser(pipeline).dtype).removeprefix("torch."),
         "batch_size": batch_size,
         "pipeline": type(pipeline).__name__,
+        # Of a folder that `load_pipeline` has read; others have no weights that could be named.
+        "weights_sha256": getattr(pipeline, "weights_sha256", ""),
         "scheduler_config": describe_scheduler(pipeline.scheduler),
         "versions": {"torch": torch.__version__, "diffusers": diffusers.__version__,
                      "transformers": transformers.__version__},

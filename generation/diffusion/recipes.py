@@ -27,6 +27,8 @@ class Recipe:
         Classifier-free guidance scale, at least 0; guidance is off at 1 and below.
     width, height : int
         Pixels.
+    weights_sha256 : str
+        Of a folder's weights, as `weights.weights_sha256` gives it; empty where any will do.
 
     Raises
     ------
@@ -43,6 +45,7 @@ class Recipe:
     guidance: float
     width: int
     height: int
+    weights_sha256: str = ""
 
     def __post_init__(self) -> None:
         if isinstance(self.num_steps, bool) or not isinstance(self.num_steps, int):

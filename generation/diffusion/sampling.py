@@ -15,7 +15,7 @@ from generation.diffusion.costs import CostMeter
 from generation.diffusion.decoding import to_image
 from generation.diffusion.folders import PipelineError
 from generation.diffusion.metering import make_meter
-from generation.diffusion.pipelines import denoiser, load_pipeline
+from generation.diffusion.pipelines import denoiser, load_pipeline, refuse_other_weights
 from generation.diffusion.provenance import describe
 from generation.diffusion.recipes import Recipe
 from generation.diffusion.samples import Sampled, SamplingError, Unwanted, want_all
@@ -57,6 +57,7 @@ def sample_all(
         try:
             pipeline = load_pipeline(first[1].source, first[1].revision,
                                      scheduler=first[1].scheduler, device=device)
+            refuse_other_weights(pipeline, first[1])
         except PipelineError as error:
             yield from ((index, SamplingError(str(error))) for index, _ in _joined(first, group))
             continue
@@ -124,8 +125,8 @@ def _memory_key(pipeline: Any, kind: Recipe) -> tuple[object, ...]:
 
 def _kind(recipe: Recipe) -> tuple[object, ...]:
     """What images of one batch have in common."""
-    return (recipe.source, recipe.revision, recipe.scheduler, recipe.width, recipe.height,
-            recipe.is_guided)
+    return (recipe.source, recipe.revision, recipe.weights_sha256, recipe.scheduler, recipe.width,
+            recipe.height, recipe.is_guided)
 
 
 def _joined(first: tuple[int, Recipe], rest: Numbered) -> Numbered:

@@ -152,4 +152,5 @@ class Render(models.Model):
             guidance=self.guidance,
             width=self.width,
             height=self.height,
+            weights_sha256=self.model.weights_sha256,
         )

@@ -90,6 +90,7 @@ def test_provenance_holds_recipe_and_machine() -> None:
     assert render.provenance["recipe"] == {
         "source": "embedded", "revision": "", "prompt": render.prompt.text, "seed": 1,
         "num_steps": 8, "scheduler": "ddim", "guidance": 3.0, "width": 128, "height": 128,
+        "weights_sha256": "",
     }
 
 
