@@ -23,7 +23,6 @@ class Priority(models.IntegerChoices):
 
     RUNNING_STUDY = 0, "participants are waiting"
     STUDY = 10, "a study is being prepared"
-    CURVES = 20, "training a predictor"
 
 
 class RenderQuerySet(models.QuerySet["Render"]):

@@ -4,7 +4,7 @@ from collections.abc import Collection, Iterable
 from functools import partial
 
 from django.core.files.storage import default_storage
-from django.db import transaction
+from django.db import Error, connection, transaction
 from django.db.models.functions import Now
 
 from generation.models import DiffusionModel, Priority, Prompt, Render, RenderState
@@ -83,6 +83,16 @@ def prioritise(renders: RenderQuerySet, priority: Priority) -> int:
     """
     waiting = renders.filter(state=RenderState.PENDING, priority__gt=priority)
     return waiting.update(priority=priority)
+
+
+def is_rendering() -> bool:
+    """Whether renders of any model wait or run. Without a database that can be asked none do."""
+    unfinished = [RenderState.PENDING, RenderState.RUNNING]
+    try:
+        return Render.objects.filter(state__in=unfinished, model__is_paused=False).exists()
+    except Error:
+        connection.close()
+        return False
 
 
 def pause_model(model: DiffusionModel) -> None:

@@ -133,7 +133,7 @@ def test_retry_gives_quarantined_renders_new_attempts(
 def test_urgent_request_makes_waiting_renders_urgent_and_never_less() -> None:
     model, prompt = factories.make_model(), factories.make_prompt()
     key = (prompt.pk, 1, 8)
-    for asked, expected in ((Priority.CURVES, 20), (Priority.RUNNING_STUDY, 0),
+    for asked, expected in ((Priority.STUDY, 10), (Priority.RUNNING_STUDY, 0),
                             (Priority.STUDY, 0)):
         renders = request_renders(model, [(prompt, 1, 8)], priority=asked)
         assert (renders[key].priority, Render.objects.get().priority) == (expected, expected)
