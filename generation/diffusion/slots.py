@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from generation.diffusion.conditioning import Conditioning
-from generation.diffusion.cpu_parts import PartedUNet
+from generation.diffusion.cpu_parts import call_in_parts
 from generation.diffusion.timetables import Timetable
 
 # Keeps an idle slot's latent as it is.
@@ -61,7 +61,6 @@ class SlotBatch:
         size_ids: Tensor | None,
     ) -> None:
         self._unet = unet
-        self._call = PartedUNet(unet)
         self._size_ids = size_ids
         self._unconditional = unconditional
         self._sitters: list[Sitter | None] = [None] * num_slots
@@ -128,8 +127,8 @@ class SlotBatch:
         """The UNet's output for every slot, guided where the batch is: (B, C, h, w) float32."""
         copies = len(buffers.context) // self.num_slots
         noisy = buffers.latents.to(self._unet.dtype).repeat(copies, 1, 1, 1)
-        output = self._call(
-            noisy, timesteps.repeat(copies), context=buffers.context,
+        output = call_in_parts(
+            self._unet, noisy, timesteps.repeat(copies), context=buffers.context,
             added=buffers.added(self._size_ids),
         ).float()  # (copies * B, C, h, w)
         if copies == 1:
