@@ -55,7 +55,16 @@ Outcome = tuple[int, Drawn | SamplingError]
 
 
 def can_batch(pipeline: Any) -> bool:
-    """Whether the batched sampler does all that this pipeline's own loop would do."""
+    """Whether the batched sampler does all that this pipeline's own loop would do.
+
+    Parameters
+    ----------
+    pipeline : diffusers.DiffusionPipeline
+
+    Returns
+    -------
+    bool
+    """
     if type(pipeline) not in (StableDiffusionPipeline, StableDiffusionXLPipeline):
         return False
     unet = pipeline.unet.config

@@ -72,6 +72,11 @@ def inspect_pipeline_folder(path: Path) -> None:
 def refuse_damaged_weights(path: Path) -> None:
     """Refuse a pipeline's folder in which a .safetensors file is cut short or is none.
 
+    Parameters
+    ----------
+    path : pathlib.Path
+        The pipeline's folder.
+
     Raises
     ------
     PipelineError
@@ -107,6 +112,16 @@ def _promised_bytes(file: Path) -> int:
 def pipeline_class_name(path: Path) -> str:
     """Return the class that the folder's `model_index.json` names, if this project can use it.
 
+    Parameters
+    ----------
+    path : pathlib.Path
+        The pipeline's folder.
+
+    Returns
+    -------
+    str
+        One of `WEIGHTS_BY_CLASS`.
+
     Raises
     ------
     PipelineError
@@ -130,6 +145,16 @@ def pipeline_class_name(path: Path) -> str:
 def parts_with_weights(path: Path) -> list[str]:
     """Name the sub-folders that hold the pipeline's weights.
 
+    Parameters
+    ----------
+    path : pathlib.Path
+        The pipeline's folder.
+
+    Returns
+    -------
+    list of str
+        What its class needs first, then whatever else its index lists.
+
     Raises
     ------
     PipelineError
@@ -141,13 +166,35 @@ def parts_with_weights(path: Path) -> list[str]:
 
 
 def left_out_parts(path: Path) -> list[str]:
-    """Name the parts that a pipeline was saved without."""
+    """Name the parts that a pipeline was saved without.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        The pipeline's folder.
+
+    Returns
+    -------
+    list of str
+
+    Raises
+    ------
+    PipelineError
+        If its index cannot be read.
+    """
     return [name for name, origin in _read_json(path / "model_index.json").items()
             if origin == [None, None]]
 
 
 def inspect_scheduler(path: Path, name: str) -> None:
     """Refuse a scheduler that cannot drive the pipeline in a folder.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        The pipeline's folder.
+    name : str
+        One of `recipes.SCHEDULERS`.
 
     Raises
     ------
@@ -161,6 +208,13 @@ def inspect_scheduler(path: Path, name: str) -> None:
 
 def refuse_foreign_scheduler(name: str, config: Mapping[str, Any]) -> None:
     """Refuse DDIM and DPM-Solver++ where a pipeline's own scheduler follows no beta schedule.
+
+    Parameters
+    ----------
+    name : str
+        `ddim` or `dpmsolver++`.
+    config : mapping
+        Of the pipeline's own scheduler.
 
     Raises
     ------
@@ -178,6 +232,16 @@ def refuse_foreign_scheduler(name: str, config: Mapping[str, Any]) -> None:
 
 def folder_size_factor(path: Path) -> int:
     """Return what width and height must be multiples of, in pixels, for the pipeline in a folder.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        The pipeline's folder.
+
+    Returns
+    -------
+    int
+        At least 1.
 
     Raises
     ------
@@ -204,6 +268,11 @@ def size_factor(
         Of the pipeline.
     autoencoder, denoiser : mapping
         Their configurations.
+
+    Returns
+    -------
+    int
+        At least 1.
 
     Raises
     ------

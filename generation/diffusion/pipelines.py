@@ -30,6 +30,15 @@ _UNTOUCHED_IMAGES: dict[str, dict[str, Any]] = {
 def choose_device(device: str) -> torch.device:
     """Return the named device, or, for an empty name, a GPU where there is one.
 
+    Parameters
+    ----------
+    device : str
+        As torch names it.
+
+    Returns
+    -------
+    torch.device
+
     Raises
     ------
     PipelineError
@@ -93,6 +102,13 @@ def load_pipeline(source: str, revision: str, *, scheduler: str, device: str = "
 def refuse_other_weights(pipeline: Any, recipe: Recipe) -> None:
     """Refuse to sample a recipe with other weights than it names.
 
+    Parameters
+    ----------
+    pipeline : diffusers.DiffusionPipeline
+        One that `load_pipeline` made.
+    recipe : Recipe
+        Without weights of its own it takes any.
+
     Raises
     ------
     PipelineError
@@ -109,7 +125,17 @@ def refuse_other_weights(pipeline: Any, recipe: Recipe) -> None:
 
 
 def denoiser(pipeline: Any) -> Any:
-    """The network that is called at every step: a UNet or a transformer."""
+    """The network that is called at every step.
+
+    Parameters
+    ----------
+    pipeline : diffusers.DiffusionPipeline
+
+    Returns
+    -------
+    torch.nn.Module
+        A UNet or a transformer.
+    """
     return pipeline.unet if hasattr(pipeline, "unet") else pipeline.transformer
 
 

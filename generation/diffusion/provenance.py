@@ -12,13 +12,18 @@ from generation.diffusion.schedulers import describe_scheduler
 
 
 def describe(pipeline: Any, *, batch_size: int) -> dict[str, Any]:
-    """Describe a pipeline and its machine in JSON values.
+    """Describe a pipeline and its machine.
 
     Parameters
     ----------
-    pipeline : DiffusionPipeline
+    pipeline : diffusers.DiffusionPipeline
     batch_size : int
         How many images at most shared a call.
+
+    Returns
+    -------
+    dict
+        JSON values: device, dtype, batch size, pipeline, weights, scheduler, library versions.
     """
     device = pipeline.device
     return {

@@ -10,8 +10,18 @@ from PIL import Image
 Unwanted = Callable[[Collection[int]], Collection[int]]
 
 
-def want_all(_indexes: Collection[int]) -> Collection[int]:
-    """Drop nothing."""
+def want_all(indexes: Collection[int]) -> Collection[int]:
+    """Drop nothing.
+
+    Parameters
+    ----------
+    indexes : collection of int
+
+    Returns
+    -------
+    collection of int
+        Empty.
+    """
     return ()
 
 

@@ -74,6 +74,15 @@ def draw_numbered(
 ) -> Iterator[tuple[int, Tensor]]:
     """Draw recipes of one kind on a loaded pipeline, as pixels for whoever measures them.
 
+    Parameters
+    ----------
+    pipeline : diffusers.DiffusionPipeline
+        One that `load_pipeline` made.
+    recipes : iterable of (int, Recipe)
+        Each with an index of its own, taken lazily.
+    num_slots : int, optional
+        How many images share a call; chosen by device and size when omitted.
+
     Yields
     ------
     tuple of int and Tensor, shape (3, height, width)
@@ -109,7 +118,21 @@ def _pixels(outcome: Drawn | Sampled, device: torch.device) -> Tensor:
 
 
 def choose_slots(pipeline: Any, kind: Recipe, *, most: int | None = None) -> int:
-    """Choose how many images share a call; `most` replaces the guess, not what memory taught."""
+    """Choose how many images share a call.
+
+    Parameters
+    ----------
+    pipeline : diffusers.DiffusionPipeline
+    kind : Recipe
+        Any of those that are to share.
+    most : int, optional
+        Replaces the guess, not what running out of memory has taught.
+
+    Returns
+    -------
+    int
+        At least 1.
+    """
     return slots_for(pipeline.device, _memory_key(pipeline, kind),
                      pixels=kind.width * kind.height, wanted=most)
 

@@ -37,7 +37,17 @@ def weights_sha256(folder: Path) -> str:
 
 
 def file_sha256(path: Path) -> str:
-    """Return a file's sha256 in hexadecimal digits; an unchanged file is read once a process."""
+    """Return a file's sha256; an unchanged file is read once a process.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+
+    Returns
+    -------
+    str
+        64 hexadecimal digits.
+    """
     state = path.stat()
     return _file_sha256(path.resolve(), state.st_mtime_ns, state.st_size)
 
