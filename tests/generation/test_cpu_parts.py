@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from generation.diffusion.cpu_parts import call_in_parts
-from tests.generation import tiny
+from tests.generation.pipelines import make_pipeline, make_xl_pipeline
 
 
 @pytest.fixture
@@ -18,10 +18,10 @@ def four_threads() -> Any:
 
 @pytest.mark.parametrize(("rows", "parts"), [(8, 4), (6, 3), (5, 1), (2, 2), (1, 1)])
 def test_parts_together_are_the_whole(four_threads: None, rows: int, parts: int) -> None:
-    unet = tiny.make_pipeline(scheduler="ddim").unet
+    unet = make_pipeline(scheduler="ddim").unet
     threads: list[int] = []
     unet.register_forward_pre_hook(lambda *_: threads.append(torch.get_num_threads()))
-    noisy, context = torch.randn(rows, 4, 8, 8), torch.randn(rows, 7, 16)
+    noisy, context = torch.randn(rows, 4, 8, 8), torch.randn(rows, 7, 8)
     timesteps = torch.arange(rows) * 100
     together = call_in_parts(unet, noisy, timesteps, context=context, added=None)
     assert threads == [4 // parts] * parts
@@ -32,9 +32,9 @@ def test_parts_together_are_the_whole(four_threads: None, rows: int, parts: int)
 
 
 def test_each_row_gets_its_own_conditioning(four_threads: None) -> None:
-    unet = tiny.make_xl_pipeline(scheduler="ddim").unet
-    noisy, context = torch.randn(4, 4, 8, 8), torch.randn(4, 7, 32)
-    added = {"text_embeds": torch.randn(4, 16), "time_ids": torch.rand(4, 6) * 64}
+    unet = make_xl_pipeline(scheduler="ddim").unet
+    noisy, context = torch.randn(4, 4, 8, 8), torch.randn(4, 7, 16)
+    added = {"text_embeds": torch.randn(4, 8), "time_ids": torch.rand(4, 6) * 64}
     timesteps = torch.tensor([1, 2, 3, 4])
     together = call_in_parts(unet, noisy, timesteps, context=context, added=added)
     with torch.inference_mode():
@@ -44,7 +44,7 @@ def test_each_row_gets_its_own_conditioning(four_threads: None) -> None:
 
 
 def test_an_error_in_a_part_is_raised(four_threads: None) -> None:
-    unet = tiny.make_pipeline(scheduler="ddim").unet
+    unet = make_pipeline(scheduler="ddim").unet
 
     def fail(*_: Any) -> None:
         raise torch.OutOfMemoryError("full")
@@ -52,14 +52,14 @@ def test_an_error_in_a_part_is_raised(four_threads: None) -> None:
     unet.register_forward_pre_hook(fail)
     with pytest.raises(torch.OutOfMemoryError):
         call_in_parts(unet, torch.randn(4, 4, 8, 8), torch.zeros(4, dtype=torch.int64),
-                      context=torch.randn(4, 7, 16), added=None)
+                      context=torch.randn(4, 7, 8), added=None)
 
 
 def test_threads_are_started_once_a_process(four_threads: None) -> None:
-    unet = tiny.make_pipeline(scheduler="ddim").unet
+    unet = make_pipeline(scheduler="ddim").unet
     threads: set[threading.Thread] = set()
     unet.register_forward_pre_hook(lambda *_: threads.add(threading.current_thread()))
     for _ in range(3):
         call_in_parts(unet, torch.randn(8, 4, 8, 8), torch.zeros(8, dtype=torch.int64),
-                      context=torch.randn(8, 7, 16), added=None)
+                      context=torch.randn(8, 7, 8), added=None)
     assert len(threads) <= 4

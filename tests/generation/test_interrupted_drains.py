@@ -1,12 +1,9 @@
 """Pausing, cancelling and leaving while the real sampler draws with the embedded model."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import partial
-from pathlib import Path
-from typing import Any
 
 import pytest
-import torch
 
 from generation.diffusion.pipelines import load_pipeline
 from generation.diffusion.sampling import sample_all
@@ -22,18 +19,9 @@ from generation.rendering.services import (
 from tests import factories
 
 STEPS = (20, 6, 5)
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True),
+              pytest.mark.usefixtures("one_thread", "media")]
 sample = partial(sample_all, device="cpu")
-
-
-@pytest.fixture(autouse=True)
-def quiet_machine(settings: Any, tmp_path: Path) -> Iterator[None]:
-    """With one thread every UNet call is one call, and not one for each core."""
-    settings.MEDIA_ROOT = tmp_path
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 # The batched sampler drives DDIM; through the pipeline's own scheduler goes its own loop.

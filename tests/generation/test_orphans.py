@@ -14,7 +14,7 @@ from generation.rendering.orphans import remove_orphans
 from generation.rendering.services import cancel_renders
 from generation.tasks import remove_orphans as remove_orphans_task
 from tests import factories
-from tests.generation.test_draining import paint
+from tests.generation.easels import paint
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

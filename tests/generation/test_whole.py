@@ -32,15 +32,7 @@ SIZES = {"Lumina2Pipeline": 32, "SanaPipeline": 32}
 # Half a grey level from rounding to 8 bits, the rest from another shape's last bits.
 TOLERANCE = 0.5 / 255 + 1e-3
 FolderOf = Callable[[str], Path]
-
-
-@pytest.fixture(autouse=True)
-def one_thread() -> Iterator[None]:
-    """These networks are too small to share between threads."""
-    kept = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(kept)
+pytestmark = pytest.mark.usefixtures("one_thread")  # These networks are too small to be shared.
 
 
 @pytest.fixture
