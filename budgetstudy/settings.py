@@ -201,6 +201,9 @@ CELERY_BEAT_SCHEDULE = {
     "reap-lapsed-leases": {
         "task": "generation.tasks.reap_renders", "schedule": 15.0, "options": _BEAT_EXPIRY,
     },
+    "remove-orphans": {
+        "task": "generation.tasks.remove_orphans", "schedule": 600.0, "options": _BEAT_EXPIRY,
+    },
     "compose-stimuli": {
         "task": "studies.tasks.compose_stimuli", "schedule": 3.0, "options": _BEAT_EXPIRY,
     },

@@ -147,7 +147,14 @@ class DiffusionModelAdmin(ModelAdmin):
         if obj is None:
             return ()
         fixed = self.sampling_fields if obj.renders.exists() else ()
-        return (*fixed, "latency")
+        return (*fixed, "latency", "weights_sha256")
+
+    def save_model(
+        self, request: HttpRequest, obj: DiffusionModel, form: forms.ModelForm, change: bool
+    ) -> None:
+        if {"source", "revision"} & set(form.changed_data):
+            obj.weights_sha256 = ""  # Of the folder before, of which there are no images.
+        super().save_model(request, obj, form, change)
 
     def get_inlines(
         self, request: HttpRequest, obj: DiffusionModel | None

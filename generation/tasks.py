@@ -8,9 +8,10 @@ from celery.worker import state as worker_state
 from django.conf import settings
 
 from generation.diffusion.recipes import Recipe
-from generation.diffusion.samples import Sampled, SamplingError
+from generation.diffusion.samples import Sampled, SamplingError, Unwanted
 from generation.models import DiffusionModel, Render
-from generation.rendering import draining, latencies, leases
+from generation.rendering import draining, latencies, leases, orphans
+from generation.rendering.inspection import remember_weights
 from generation.rendering.notices import notify_renders_changed
 from generation.rendering.queueing import (
     drain_has_begun,
@@ -31,6 +32,7 @@ def drain_renders(model_id: int) -> None:
     drain_has_begun(model)
     if not draining.has_pending(model_id):
         return
+    remember_weights(model)
     seconds = settings.RENDER_DRAIN_SECONDS
     if draining.drain_renders(model_id, sample=_sample, seconds=seconds, is_stopping=_is_stopping):
         queue_drain(model)
@@ -52,6 +54,13 @@ def reap_renders() -> None:
 
 
 @shared_task
+def remove_orphans() -> None:
+    """Remove files that a crash left behind and no render names."""
+    if removed := orphans.remove_orphans():
+        logger.warning("Files that no render names were removed.", extra={"files": removed})
+
+
+@shared_task
 def measure_latency(model_id: int) -> None:
     """Measure how long one image of a model takes alone, if that is still asked for."""
     model = DiffusionModel.objects.filter(pk=model_id).first()
@@ -62,7 +71,7 @@ def measure_latency(model_id: int) -> None:
 
 
 def _sample(
-    recipes: Iterable[Recipe], *, unwanted: draining.Unwanted
+    recipes: Iterable[Recipe], *, unwanted: Unwanted
 ) -> Iterator[tuple[int, Sampled | SamplingError]]:
     from generation.diffusion.sampling import sample_all  # Loads torch.
 

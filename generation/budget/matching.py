@@ -1,11 +1,11 @@
 """Whether a predictor was trained for a model. Reads files only, so it needs no torch."""
 
-import hashlib
 import json
 from pathlib import Path
 from typing import Any
 
 from generation.budget.tokens import CONFIG_FILE
+from generation.diffusion.weights import file_sha256
 
 _FINGERPRINT = "text_encoder_sha256"
 
@@ -55,12 +55,8 @@ def require_match(predictor_folder: Path, model_folder: Path, *, reference_steps
 def text_encoder_hashes(model_folder: Path) -> list[str]:
     """The sha256 of each weights file of a pipeline's text encoder; none where there is none."""
     # A folder may hold one set of weights in several files, in halves and in wholes.
-    return sorted(_sha256(path) for path in (model_folder / "text_encoder").glob("*.safetensors"))
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    files = (model_folder / "text_encoder").glob("*.safetensors")
+    return sorted(file_sha256(path) for path in files)
 
 
 def _config(predictor_folder: Path) -> dict[str, Any]:

@@ -30,6 +30,7 @@ from generation.diffusion.recipes import Recipe
 from generation.diffusion.sampling import draw_numbered
 
 _REPORT_SECONDS = 10.0
+_POLL_SECONDS = 0.5
 
 
 @dataclass(frozen=True)
@@ -46,6 +47,7 @@ def measure_curves(
     pipeline: DiffusionPipeline, encoder: ImageEncoder, *, prompts: Sequence[str],
     seeds: Sequence[int], steps: Sequence[int], guidance: float, out: Path,
     report: Callable[[str], None], size: tuple[int, int] | None = None,
+    is_busy: Callable[[], bool] = lambda: False,
 ) -> list[MeasuredCurves]:
     """Measure every prompt under every seed, one seed after the other.
 
@@ -67,6 +69,14 @@ def measure_curves(
         Receives a line of progress now and then.
     size : tuple of int, optional
         Width and height in pixels; what the model was trained for when omitted.
+    is_busy : callable, optional
+        Asked before the first image and after each: while it says that something more urgent needs
+        the device, nothing is drawn.
+
+    Returns
+    -------
+    list of MeasuredCurves
+        What `out` now holds: with the curves that it held before.
 
     Raises
     ------
@@ -84,7 +94,7 @@ def measure_curves(
     known = {(row.prompt, row.seed) for row in found}
     wanted = [(prompt, seed) for seed in seeds for prompt in prompts
               if (prompt, seed) not in known]
-    progress = _Progress(len(wanted), report)
+    progress = _Progress(len(wanted), report, is_busy)
     for row in _measured(pipeline, encoder, wanted=wanted, steps=steps, guidance=guidance,
                          size=size or _own_size(pipeline), progress=progress):
         with out.open("a") as file:
@@ -166,6 +176,7 @@ def _measured(
         for index, (pair, num_steps) in enumerate(places)
     )
     open_curves: dict[int, _Curve] = {}
+    progress.give_way()
     for index, pixels in draw_numbered(pipeline, recipes):
         pair, num_steps = places[index]
         curve = open_curves.setdefault(pair, _Curve())
@@ -174,6 +185,7 @@ def _measured(
         if len(curve.lsnr) == len(steps):
             del open_curves[pair]
             yield MeasuredCurves(*wanted[pair], list(steps), curve.scores(steps))
+        progress.give_way()  # Nothing is drawn before the next image is asked for.
 
 
 def _own_size(pipeline: DiffusionPipeline) -> tuple[int, int]:
@@ -189,11 +201,25 @@ def _own_size(pipeline: DiffusionPipeline) -> tuple[int, int]:
 class _Progress:
     """Says now and then how many curves are measured and how long the rest will take."""
 
-    def __init__(self, total: int, report: Callable[[str], None]) -> None:
+    def __init__(
+        self, total: int, report: Callable[[str], None], is_busy: Callable[[], bool]
+    ) -> None:
         self._total = total
         self._report = report
+        self._is_busy = is_busy
         self._done = 0.0
         self._started = self._said = time.monotonic()
+
+    def give_way(self) -> None:
+        """Block while something more urgent needs the device; that is no time of measuring."""
+        if not self._done < self._total - 1e-6 or not self._is_busy():
+            return
+        since = time.monotonic()
+        self._report("Waiting: more urgent images are rendered first")
+        while self._is_busy():
+            time.sleep(_POLL_SECONDS)
+        self._started += time.monotonic() - since
+        self._report("Going on")
 
     def count(self, share: float) -> None:
         """Add a share of a curve: its steps among all steps of the grid."""

@@ -12,6 +12,9 @@ _GPU_SLOTS = 32
 _GPU_PIXELS = 512 * 512
 _MOST_GPU_SLOTS = 64
 
+# The CPU's allocator raises a plain RuntimeError, in these words on Linux and on Windows.
+_CPU_IS_FULL = ("DefaultCPUAllocator: can't allocate memory", "not enough memory")
+
 # By everything that memory depends on; for the life of the process.
 _learned: dict[tuple[object, ...], int] = {}
 
@@ -30,6 +33,11 @@ def slots_for(
         Width times height.
     wanted : int, optional
         A number in place of the first guess; where memory ran out, the smaller one counts.
+
+    Returns
+    -------
+    int
+        At least 1.
     """
     guess = wanted or _first_guess(device, pixels)
     return min(guess, _learned.get(key, guess))
@@ -42,12 +50,47 @@ def _first_guess(device: torch.device, pixels: int) -> int:
 
 
 def remember_slots(key: tuple[object, ...], num_slots: int) -> None:
-    """Start with this many the next time."""
+    """Start with this many the next time.
+
+    Parameters
+    ----------
+    key : tuple
+        All that the memory of a slot depends on.
+    num_slots : int
+        As many as memory was enough for, at least 1.
+    """
     _learned[key] = num_slots
 
 
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether fewer images at once may help, on a GPU or a CPU.
+
+    Parameters
+    ----------
+    error : BaseException
+        As torch raised it.
+
+    Returns
+    -------
+    bool
+    """
+    if isinstance(error, torch.OutOfMemoryError | MemoryError):
+        return True
+    return isinstance(error, RuntimeError) and any(text in str(error) for text in _CPU_IS_FULL)
+
+
 def too_large(recipe: Recipe) -> str:
-    """Say what to change where not even one image fits."""
+    """Say what to change where not even one image fits.
+
+    Parameters
+    ----------
+    recipe : Recipe
+
+    Returns
+    -------
+    str
+        For the experimenter, with the size in pixels.
+    """
     return (
         f"the device's memory is too small for even one image of {recipe.width} x {recipe.height} "
         "pixels: render smaller images, choose a smaller model, or use a device with more memory"

@@ -12,14 +12,14 @@ import torch
 from diffusers import StableDiffusionPipeline, StableDiffusionXLPipeline
 from torch import Tensor
 
-from generation.diffusion.batch_sizes import free_memory, too_large
+from generation.diffusion.batch_sizes import free_memory, is_out_of_memory, too_large
 from generation.diffusion.conditioning import encoder_of
 from generation.diffusion.costs import Cost, CostMeter
 from generation.diffusion.decoding import DECODE_CHUNK, decode, is_image, no_image
 from generation.diffusion.noise import draw_noise
 from generation.diffusion.prompts import refuse_long_prompt
 from generation.diffusion.recipes import Recipe
-from generation.diffusion.samples import SamplingError
+from generation.diffusion.samples import SamplingError, Unwanted, want_all
 from generation.diffusion.slots import Sitter, SlotBatch
 from generation.diffusion.timetables import Timetable, can_tabulate, tabulate
 
@@ -27,7 +27,6 @@ logger = logging.getLogger(__name__)
 
 # A finished image waits at most so many UNet calls for others to be decoded with.
 _LONGEST_WAIT = 8
-Unwanted = Callable[[Collection[int]], Collection[int]]
 
 
 @dataclass(frozen=True)
@@ -55,13 +54,17 @@ class Drawn:
 Outcome = tuple[int, Drawn | SamplingError]
 
 
-def want_all(_indexes: Collection[int]) -> Collection[int]:
-    """Drop nothing."""
-    return ()
-
-
 def can_batch(pipeline: Any) -> bool:
-    """Whether the batched sampler does all that this pipeline's own loop would do."""
+    """Whether the batched sampler does all that this pipeline's own loop would do.
+
+    Parameters
+    ----------
+    pipeline : diffusers.DiffusionPipeline
+
+    Returns
+    -------
+    bool
+    """
     if type(pipeline) not in (StableDiffusionPipeline, StableDiffusionXLPipeline):
         return False
     unet = pipeline.unet.config
@@ -157,11 +160,12 @@ def _failing_as_a_batch() -> Iterator[None]:
         yield
     except SamplingError:
         raise
-    except torch.OutOfMemoryError as error:
-        raise _BatchError(_Failure(str(error), is_memory=True)) from None
     except Exception as error:  # A model may raise anything.
-        logger.warning("A batch failed.", exc_info=True)
-        raise _BatchError(_Failure(f"{type(error).__name__}: {error}", is_memory=False)) from None
+        is_memory = is_out_of_memory(error)
+        if not is_memory:
+            logger.warning("A batch failed.", exc_info=True)
+        summary = _Failure(f"{type(error).__name__}: {error}", is_memory=is_memory)
+        raise _BatchError(summary) from None
 
 
 class _Run:
@@ -227,7 +231,7 @@ class _Run:
     def _empty_batch(self, kind: Recipe) -> SlotBatch:
         return SlotBatch(
             self._pipeline.unet, num_slots=self.num_slots,
-            unconditional=self._encoder.unconditional() if kind.guidance > 1 else None,
+            unconditional=self._encoder.unconditional() if kind.is_guided else None,
             size_ids=self._encoder.size_ids(width=kind.width, height=kind.height),
         )
 
@@ -270,7 +274,7 @@ class _Run:
         for index, pixels in zip(indexes, images, strict=True):
             self._finished.popleft()
             recipe = self._in_work.pop(index)
-            drawn = Drawn(recipe, pixels, recipe.num_steps * (2 if recipe.guidance > 1 else 1),
+            drawn = Drawn(recipe, pixels, recipe.num_steps * recipe.evaluations_per_step,
                           self._meter.take(index), self.num_slots)
             yield index, drawn if is_image(pixels) else no_image(self._pipeline)
 

@@ -62,7 +62,23 @@ class Timing:
 
 
 def time_naive(pipeline: Any, recipes: Sequence[Recipe]) -> Timing:
-    """The loop that everyone writes first: one pipeline call for each image."""
+    """The loop that everyone writes first: one pipeline call for each image.
+
+    Parameters
+    ----------
+    pipeline : StableDiffusionPipeline or StableDiffusionXLPipeline
+    recipes : sequence of Recipe
+        Of any step counts.
+
+    Returns
+    -------
+    Timing
+
+    Raises
+    ------
+    SamplingError
+        If an image cannot be made.
+    """
     with _timed(pipeline, recipes) as timing:
         for index, recipe in enumerate(recipes):
             timing.images[index] = np.asarray(sample(pipeline, recipe).image)
@@ -70,7 +86,20 @@ def time_naive(pipeline: Any, recipes: Sequence[Recipe]) -> Timing:
 
 
 def time_bucketed(pipeline: Any, recipes: Sequence[Recipe], *, batch_size: int) -> Timing:
-    """One pipeline call for each batch of images with the same step count."""
+    """One pipeline call for each batch of images with the same step count.
+
+    Parameters
+    ----------
+    pipeline : StableDiffusionPipeline or StableDiffusionXLPipeline
+    recipes : sequence of Recipe
+        Of one size and guidance.
+    batch_size : int
+        How many images at most share a call.
+
+    Returns
+    -------
+    Timing
+    """
     buckets: dict[int, list[int]] = defaultdict(list)
     for index, recipe in enumerate(recipes):
         buckets[recipe.num_steps].append(index)
@@ -85,7 +114,26 @@ def time_bucketed(pipeline: Any, recipes: Sequence[Recipe], *, batch_size: int) 
 
 
 def time_engine(pipeline: Any, recipes: Sequence[Recipe], *, num_slots: int) -> Timing:
-    """The batched sampler, the longest first."""
+    """The batched sampler, the longest first.
+
+    Parameters
+    ----------
+    pipeline : StableDiffusionPipeline or StableDiffusionXLPipeline
+        One that `can_batch` accepts.
+    recipes : sequence of Recipe
+        Of one size, all guided or none.
+    num_slots : int
+        How many images at most share a UNet call.
+
+    Returns
+    -------
+    Timing
+
+    Raises
+    ------
+    SamplingError
+        If an image cannot be made.
+    """
     order = sorted(range(len(recipes)), key=lambda index: -recipes[index].num_steps)
     with _timed(pipeline, recipes) as timing:
         outcomes = sample_batched(pipeline, ((index, recipes[index]) for index in order),
@@ -98,7 +146,22 @@ def time_engine(pipeline: Any, recipes: Sequence[Recipe], *, num_slots: int) -> 
 
 
 def largest_difference(first: Timing, second: Timing) -> int:
-    """Largest difference of any pixel of the same recipes, in grey levels of 255."""
+    """Find the largest difference of any pixel between images of the same recipes.
+
+    Parameters
+    ----------
+    first, second : Timing
+
+    Returns
+    -------
+    int
+        Grey levels, from 0 to 255; lower is better.
+
+    Raises
+    ------
+    ValueError
+        If they hold images of different recipes.
+    """
     if first.images.keys() != second.images.keys():
         raise ValueError(f"{len(first.images)} images against {len(second.images)}")
     return max(int(np.abs(image.astype(int) - second.images[index]).max())
@@ -106,7 +169,23 @@ def largest_difference(first: Timing, second: Timing) -> int:
 
 
 def linearity(evaluations: Sequence[float], seconds: Sequence[float]) -> float:
-    """R² of a straight line through cost against UNet evaluations; 1 is perfectly linear."""
+    """Say how well a straight line through cost against UNet evaluations fits.
+
+    Parameters
+    ----------
+    evaluations, seconds : sequence of float
+        Of at least 3 workloads.
+
+    Returns
+    -------
+    float
+        R², from 0 to 1; 1 is perfectly linear.
+
+    Raises
+    ------
+    ValueError
+        If there are fewer points, or not as many of one as of the other.
+    """
     if len(evaluations) != len(seconds) or len(evaluations) < 3:
         raise ValueError(f"expected at least 3 points, got {len(evaluations)}, {len(seconds)}")
     return float(np.corrcoef(evaluations, seconds)[0, 1] ** 2)
@@ -126,7 +205,7 @@ def _call(pipeline: Any, recipes: Sequence[Recipe]) -> Any:
 @contextmanager
 def _timed(pipeline: Any, recipes: Sequence[Recipe]) -> Iterator[Timing]:
     """Measure what happens in the block."""
-    timing = Timing(unet_evaluations=sum(recipe.num_steps * (2 if recipe.guidance > 1 else 1)
+    timing = Timing(unet_evaluations=sum(recipe.num_steps * recipe.evaluations_per_step
                                          for recipe in recipes))
     wait = torch.cuda.synchronize if pipeline.device.type == "cuda" else lambda: None
     calls = _BusyTime(pipeline.device)

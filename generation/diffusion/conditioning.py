@@ -30,7 +30,16 @@ class Conditioning:
 
 @lru_cache(maxsize=2)  # As many as pipelines are kept.
 def encoder_of(pipeline: Any) -> "PromptEncoder":
-    """The one encoder of a pipeline, which remembers what it has encoded."""
+    """The one encoder of a pipeline, which remembers what it has encoded.
+
+    Parameters
+    ----------
+    pipeline : StableDiffusionPipeline or StableDiffusionXLPipeline
+
+    Returns
+    -------
+    PromptEncoder
+    """
     return PromptEncoder(pipeline)
 
 

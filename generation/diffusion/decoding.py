@@ -33,6 +33,11 @@ def decode(pipeline: Any, latents: Sequence[Tensor], *, chunk: int = DECODE_CHUN
     -------
     Tensor, shape (N, 3, height, width)
         RGB in [0, 1], float32.
+
+    Raises
+    ------
+    ValueError
+        If there are no latents or more than `chunk`.
     """
     if not 1 <= len(latents) <= chunk:
         raise ValueError(f"expected 1 to {chunk} latents, got {len(latents)}")
@@ -56,11 +61,33 @@ def _unscaled_xl(vae: Any, latents: Tensor) -> Tensor:
 
 
 def is_image(pixels: Tensor) -> bool:
-    """Whether every value is a number; one that is not would be shown as black."""
+    """Whether every value is a number; one that is not would be shown as black.
+
+    Parameters
+    ----------
+    pixels : Tensor
+        Of any shape.
+
+    Returns
+    -------
+    bool
+    """
     return bool(torch.isfinite(pixels).all())
 
 
 def no_image(pipeline: Any) -> SamplingError:
+    """What to say of pixels that are no image.
+
+    Parameters
+    ----------
+    pipeline : diffusers.DiffusionPipeline
+        The one that made them.
+
+    Returns
+    -------
+    SamplingError
+        It names the dtype, which is what overflows.
+    """
     return SamplingError(
         f"the model gave values that are not numbers in {denoiser(pipeline).dtype}; such an "
         "image would be black"
@@ -68,6 +95,17 @@ def no_image(pipeline: Any) -> SamplingError:
 
 
 def to_image(pixels: Tensor) -> Image.Image:
-    """Turn pixels (3, height, width) in [0, 1] into 8 bits a channel."""
+    """Turn pixels into an image of 8 bits a channel.
+
+    Parameters
+    ----------
+    pixels : Tensor, shape (3, height, width)
+        RGB in [0, 1].
+
+    Returns
+    -------
+    PIL.Image.Image
+        Rounded to the nearest of 256 levels.
+    """
     array = (pixels.permute(1, 2, 0) * 255).round().to(torch.uint8).cpu().numpy()
     return Image.fromarray(array)

@@ -13,7 +13,16 @@ logger = logging.getLogger(__name__)
 
 
 def device_uuid(device: torch.device) -> str:
-    """Return a CUDA device's UUID as NVML spells it."""
+    """Return a CUDA device's UUID as NVML spells it.
+
+    Parameters
+    ----------
+    device : torch.device
+
+    Returns
+    -------
+    str
+    """
     return f"GPU-{str(torch.cuda.get_device_properties(device).uuid).removeprefix('GPU-')}"
 
 

@@ -64,14 +64,18 @@ def inspect_pipeline_folder(path: Path) -> None:
                 f"{path} takes its {part} from {library!r}, which is code of the model's author: "
                 "expected a part of diffusers or transformers"
             )
-    models = [part for part in parts if not part.startswith(_WITHOUT_WEIGHTS)]
-    for part in dict.fromkeys((*WEIGHTS_BY_CLASS[class_name], *models)):
+    for part in parts_with_weights(path):
         _refuse_other_weights(path / part)
     refuse_damaged_weights(path)
 
 
 def refuse_damaged_weights(path: Path) -> None:
     """Refuse a pipeline's folder in which a .safetensors file is cut short or is none.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        The pipeline's folder.
 
     Raises
     ------
@@ -108,6 +112,16 @@ def _promised_bytes(file: Path) -> int:
 def pipeline_class_name(path: Path) -> str:
     """Return the class that the folder's `model_index.json` names, if this project can use it.
 
+    Parameters
+    ----------
+    path : pathlib.Path
+        The pipeline's folder.
+
+    Returns
+    -------
+    str
+        One of `WEIGHTS_BY_CLASS`.
+
     Raises
     ------
     PipelineError
@@ -128,14 +142,59 @@ def pipeline_class_name(path: Path) -> str:
     return class_name
 
 
+def parts_with_weights(path: Path) -> list[str]:
+    """Name the sub-folders that hold the pipeline's weights.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        The pipeline's folder.
+
+    Returns
+    -------
+    list of str
+        What its class needs first, then whatever else its index lists.
+
+    Raises
+    ------
+    PipelineError
+        As `pipeline_class_name` does.
+    """
+    needed = WEIGHTS_BY_CLASS[pipeline_class_name(path)]
+    listed = (part for part, _ in _listed_parts(path) if not part.startswith(_WITHOUT_WEIGHTS))
+    return list(dict.fromkeys((*needed, *listed)))
+
+
 def left_out_parts(path: Path) -> list[str]:
-    """Name the parts that a pipeline was saved without."""
+    """Name the parts that a pipeline was saved without.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        The pipeline's folder.
+
+    Returns
+    -------
+    list of str
+
+    Raises
+    ------
+    PipelineError
+        If its index cannot be read.
+    """
     return [name for name, origin in _read_json(path / "model_index.json").items()
             if origin == [None, None]]
 
 
 def inspect_scheduler(path: Path, name: str) -> None:
     """Refuse a scheduler that cannot drive the pipeline in a folder.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        The pipeline's folder.
+    name : str
+        One of `recipes.SCHEDULERS`.
 
     Raises
     ------
@@ -149,6 +208,13 @@ def inspect_scheduler(path: Path, name: str) -> None:
 
 def refuse_foreign_scheduler(name: str, config: Mapping[str, Any]) -> None:
     """Refuse DDIM and DPM-Solver++ where a pipeline's own scheduler follows no beta schedule.
+
+    Parameters
+    ----------
+    name : str
+        `ddim` or `dpmsolver++`.
+    config : mapping
+        Of the pipeline's own scheduler.
 
     Raises
     ------
@@ -166,6 +232,16 @@ def refuse_foreign_scheduler(name: str, config: Mapping[str, Any]) -> None:
 
 def folder_size_factor(path: Path) -> int:
     """Return what width and height must be multiples of, in pixels, for the pipeline in a folder.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        The pipeline's folder.
+
+    Returns
+    -------
+    int
+        At least 1.
 
     Raises
     ------
@@ -192,6 +268,11 @@ def size_factor(
         Of the pipeline.
     autoencoder, denoiser : mapping
         Their configurations.
+
+    Returns
+    -------
+    int
+        At least 1.
 
     Raises
     ------

@@ -10,13 +10,32 @@ from generation.diffusion.energy import find_energy_counter
 
 
 def make_meter(device: torch.device) -> CostMeter:
-    """Make a meter whose clock waits for the device, and which reads its energy where it can."""
+    """Make a meter whose clock waits for the device, and which reads its energy where it can.
+
+    Parameters
+    ----------
+    device : torch.device
+
+    Returns
+    -------
+    CostMeter
+    """
     return CostMeter(clock=device_clock(device), joules=find_energy_counter(device),
                      device=device.type)
 
 
 def device_clock(device: torch.device) -> Callable[[], float]:
-    """A clock in seconds that is read once the device has done all it was asked for."""
+    """Return a clock that is read once the device has done all it was asked for.
+
+    Parameters
+    ----------
+    device : torch.device
+
+    Returns
+    -------
+    callable
+        Returns seconds, and never goes back.
+    """
     if device.type != "cuda":
         return time.perf_counter
 

@@ -5,7 +5,7 @@ from typing import Any
 import torch
 
 from generation.diffusion.recipes import Recipe
-from generation.diffusion.samples import SamplingError
+from generation.diffusion.sizes import refuse_size
 
 
 def draw_noise(pipeline: Any, recipe: Recipe) -> torch.Tensor:
@@ -14,22 +14,24 @@ def draw_noise(pipeline: Any, recipe: Recipe) -> torch.Tensor:
     The noise belongs to the seed: it is drawn for each image on its own, in float32 and on the
     CPU, and only then cast and moved, so that neither batch, dtype nor device changes it.
 
+    Parameters
+    ----------
+    pipeline : StableDiffusionPipeline or StableDiffusionXLPipeline
+    recipe : Recipe
+
     Returns
     -------
-    torch.Tensor
-        Standard normal, in the pipeline's dtype and on its device.
+    torch.Tensor, shape (1, C, h, w)
+        Standard normal, in the pipeline's dtype and on its device; h and w are the recipe's size
+        over the autoencoder's scale factor.
 
     Raises
     ------
     SamplingError
         If the model makes no images of the recipe's size.
     """
+    refuse_size(pipeline, recipe)
     factor = pipeline.vae_scale_factor
-    if recipe.width % factor or recipe.height % factor:
-        raise SamplingError(
-            f"an image of {recipe.width} x {recipe.height} pixels was asked for: this model's "
-            f"sizes are multiples of {factor}"
-        )
     shape = (1, pipeline.unet.config.in_channels, recipe.height // factor, recipe.width // factor)
     generator = torch.Generator("cpu").manual_seed(recipe.seed)
     noise = torch.randn(shape, generator=generator, dtype=torch.float32)  # (1, C, h, w)

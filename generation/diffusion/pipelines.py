@@ -16,7 +16,9 @@ from generation.diffusion.folders import (
     left_out_parts,
     pipeline_class_name,
 )
+from generation.diffusion.recipes import Recipe
 from generation.diffusion.schedulers import build_scheduler
+from generation.diffusion.weights import weights_sha256
 
 # A safety checker would blacken some images; a watermark is a change that only one side may show.
 _UNTOUCHED_IMAGES: dict[str, dict[str, Any]] = {
@@ -27,6 +29,15 @@ _UNTOUCHED_IMAGES: dict[str, dict[str, Any]] = {
 
 def choose_device(device: str) -> torch.device:
     """Return the named device, or, for an empty name, a GPU where there is one.
+
+    Parameters
+    ----------
+    device : str
+        As torch names it.
+
+    Returns
+    -------
+    torch.device
 
     Raises
     ------
@@ -63,7 +74,8 @@ def load_pipeline(source: str, revision: str, *, scheduler: str, device: str = "
     -------
     diffusers.DiffusionPipeline
         Of a class that `folders.WEIGHTS_BY_CLASS` names. float32 on a CPU; on a GPU bfloat16, or
-        float16 where that is all it has.
+        float16 where that is all it has. Its `weights_sha256` says which weights it has; empty
+        for a hub id, whose commit does.
 
     Raises
     ------
@@ -74,7 +86,10 @@ def load_pipeline(source: str, revision: str, *, scheduler: str, device: str = "
     folder = _folder(source, revision)
     inspect_pipeline_folder(folder)
     target = choose_device(device)
+    # Before they are read: of a folder that changes meanwhile, the images must not be kept.
+    digest = "" if revision else weights_sha256(folder)
     pipeline = _load(folder, dtype=_dtype(target))
+    pipeline.weights_sha256 = digest
     if scheduler != "own":
         pipeline.scheduler = build_scheduler(scheduler, pipeline.scheduler.config)
     pipeline.set_progress_bar_config(disable=True)
@@ -84,8 +99,43 @@ def load_pipeline(source: str, revision: str, *, scheduler: str, device: str = "
     return pipeline
 
 
+def refuse_other_weights(pipeline: Any, recipe: Recipe) -> None:
+    """Refuse to sample a recipe with other weights than it names.
+
+    Parameters
+    ----------
+    pipeline : diffusers.DiffusionPipeline
+        One that `load_pipeline` made.
+    recipe : Recipe
+        Without weights of its own it takes any.
+
+    Raises
+    ------
+    PipelineError
+        It names the folder and both digests, and says what to do.
+    """
+    found, expected = pipeline.weights_sha256, recipe.weights_sha256
+    if expected and found != expected:
+        raise PipelineError(
+            f"the weights in {recipe.source} have changed since this model was first used: their "
+            f"sha256 was {expected[:12]}… and is {found[:12]}…. Register the folder as a new model "
+            "and use that in a new study, or put the old weights back: images of both in one study "
+            "could not be compared"
+        )
+
+
 def denoiser(pipeline: Any) -> Any:
-    """The network that is called at every step: a UNet or a transformer."""
+    """The network that is called at every step.
+
+    Parameters
+    ----------
+    pipeline : diffusers.DiffusionPipeline
+
+    Returns
+    -------
+    torch.nn.Module
+        A UNet or a transformer.
+    """
     return pipeline.unet if hasattr(pipeline, "unet") else pipeline.transformer
 
 

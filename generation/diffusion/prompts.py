@@ -14,6 +14,11 @@ def refuse_long_prompt(pipeline: Any, prompt: str) -> None:
     Every encoder counts, even FLUX's CLIP, of which only a pooled vector is used: what it does not
     read would shape the image through T5 alone, and nobody would know. So the shortest decides.
 
+    Parameters
+    ----------
+    pipeline : diffusers.DiffusionPipeline
+    prompt : str
+
     Raises
     ------
     SamplingError

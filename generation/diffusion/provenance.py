@@ -12,13 +12,18 @@ from generation.diffusion.schedulers import describe_scheduler
 
 
 def describe(pipeline: Any, *, batch_size: int) -> dict[str, Any]:
-    """Describe a pipeline and its machine in JSON values.
+    """Describe a pipeline and its machine.
 
     Parameters
     ----------
-    pipeline : DiffusionPipeline
+    pipeline : diffusers.DiffusionPipeline
     batch_size : int
         How many images at most shared a call.
+
+    Returns
+    -------
+    dict
+        JSON values: device, dtype, batch size, pipeline, weights, scheduler, library versions.
     """
     device = pipeline.device
     return {
@@ -28,6 +33,8 @@ def describe(pipeline: Any, *, batch_size: int) -> dict[str, Any]:
         "dtype": str(denoiser(pipeline).dtype).removeprefix("torch."),
         "batch_size": batch_size,
         "pipeline": type(pipeline).__name__,
+        # Of a folder that `load_pipeline` has read; others have no weights that could be named.
+        "weights_sha256": getattr(pipeline, "weights_sha256", ""),
         "scheduler_config": describe_scheduler(pipeline.scheduler),
         "versions": {"torch": torch.__version__, "diffusers": diffusers.__version__,
                      "transformers": transformers.__version__},

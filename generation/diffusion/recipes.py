@@ -27,6 +27,8 @@ class Recipe:
         Classifier-free guidance scale, at least 0; guidance is off at 1 and below.
     width, height : int
         Pixels.
+    weights_sha256 : str
+        Of a folder's weights, as `weights.weights_sha256` gives it; empty where any will do.
 
     Raises
     ------
@@ -43,6 +45,7 @@ class Recipe:
     guidance: float
     width: int
     height: int
+    weights_sha256: str = ""
 
     def __post_init__(self) -> None:
         if isinstance(self.num_steps, bool) or not isinstance(self.num_steps, int):
@@ -57,3 +60,13 @@ class Recipe:
             raise ValueError(f"guidance must be at least 0, got {self.guidance}")
         if self.width < 1 or self.height < 1:
             raise ValueError(f"the size must be positive, got {self.width} x {self.height}")
+
+    @property
+    def is_guided(self) -> bool:
+        """Whether classifier-free guidance is on, as diffusers decides it."""
+        return self.guidance > 1
+
+    @property
+    def evaluations_per_step(self) -> int:
+        """UNet evaluations of one step: with guidance the unconditional latent is another one."""
+        return 2 if self.is_guided else 1

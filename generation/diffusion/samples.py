@@ -1,9 +1,28 @@
 """What sampling a recipe gives: an image and its cost, or the reason why there is none."""
 
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from typing import Any
 
 from PIL import Image
+
+# Given the indexes in work, returns those that nobody wants any more.
+Unwanted = Callable[[Collection[int]], Collection[int]]
+
+
+def want_all(indexes: Collection[int]) -> Collection[int]:
+    """Drop nothing.
+
+    Parameters
+    ----------
+    indexes : collection of int
+
+    Returns
+    -------
+    collection of int
+        Empty.
+    """
+    return ()
 
 
 class SamplingError(ValueError):

@@ -10,15 +10,15 @@ import torch
 from torch import Tensor
 
 from generation.diffusion.batch_sizes import remember_slots, slots_for
-from generation.diffusion.batching import Drawn, Unwanted, can_batch, sample_batched, want_all
+from generation.diffusion.batching import Drawn, can_batch, sample_batched
 from generation.diffusion.costs import CostMeter
 from generation.diffusion.decoding import to_image
 from generation.diffusion.folders import PipelineError
 from generation.diffusion.metering import make_meter
-from generation.diffusion.pipelines import denoiser, load_pipeline
+from generation.diffusion.pipelines import denoiser, load_pipeline, refuse_other_weights
 from generation.diffusion.provenance import describe
 from generation.diffusion.recipes import Recipe
-from generation.diffusion.samples import Sampled, SamplingError
+from generation.diffusion.samples import Sampled, SamplingError, Unwanted, want_all
 from generation.diffusion.whole import sample_whole
 
 Numbered = Iterator[tuple[int, Recipe]]
@@ -57,6 +57,7 @@ def sample_all(
         try:
             pipeline = load_pipeline(first[1].source, first[1].revision,
                                      scheduler=first[1].scheduler, device=device)
+            refuse_other_weights(pipeline, first[1])
         except PipelineError as error:
             yield from ((index, SamplingError(str(error))) for index, _ in _joined(first, group))
             continue
@@ -72,6 +73,15 @@ def draw_numbered(
     pipeline: Any, recipes: Iterable[tuple[int, Recipe]], *, num_slots: int | None = None
 ) -> Iterator[tuple[int, Tensor]]:
     """Draw recipes of one kind on a loaded pipeline, as pixels for whoever measures them.
+
+    Parameters
+    ----------
+    pipeline : diffusers.DiffusionPipeline
+        One that `load_pipeline` made.
+    recipes : iterable of (int, Recipe)
+        Each with an index of its own, taken lazily.
+    num_slots : int, optional
+        How many images share a call; chosen by device and size when omitted.
 
     Yields
     ------
@@ -108,7 +118,21 @@ def _pixels(outcome: Drawn | Sampled, device: torch.device) -> Tensor:
 
 
 def choose_slots(pipeline: Any, kind: Recipe, *, most: int | None = None) -> int:
-    """Choose how many images share a call; `most` replaces the guess, not what memory taught."""
+    """Choose how many images share a call.
+
+    Parameters
+    ----------
+    pipeline : diffusers.DiffusionPipeline
+    kind : Recipe
+        Any of those that are to share.
+    most : int, optional
+        Replaces the guess, not what running out of memory has taught.
+
+    Returns
+    -------
+    int
+        At least 1.
+    """
     return slots_for(pipeline.device, _memory_key(pipeline, kind),
                      pixels=kind.width * kind.height, wanted=most)
 
@@ -124,8 +148,8 @@ def _memory_key(pipeline: Any, kind: Recipe) -> tuple[object, ...]:
 
 def _kind(recipe: Recipe) -> tuple[object, ...]:
     """What images of one batch have in common."""
-    return (recipe.source, recipe.revision, recipe.scheduler, recipe.width, recipe.height,
-            recipe.guidance > 1)
+    return (recipe.source, recipe.revision, recipe.weights_sha256, recipe.scheduler, recipe.width,
+            recipe.height, recipe.is_guided)
 
 
 def _joined(first: tuple[int, Recipe], rest: Numbered) -> Numbered:

@@ -43,6 +43,17 @@ def build_scheduler(name: str, config: Any) -> Any:
     Trailing spacing starts every step count at the same timestep, so that the starting noise level
     does not depend on the step count.
 
+    Parameters
+    ----------
+    name : str
+        `ddim` (eta 0) or `dpmsolver++` (2M).
+    config : mapping
+        Of the pipeline's own scheduler.
+
+    Returns
+    -------
+    TrailingDDIM or TrailingDPMSolver
+
     Raises
     ------
     PipelineError
@@ -60,7 +71,17 @@ def build_scheduler(name: str, config: Any) -> Any:
 
 
 def describe_scheduler(scheduler: Any) -> dict[str, Any]:
-    """Return the configuration as JSON values, under the name of the class that diffusers has."""
+    """Return the configuration under the name of the class that diffusers has.
+
+    Parameters
+    ----------
+    scheduler : diffusers.SchedulerMixin
+
+    Returns
+    -------
+    dict
+        JSON values.
+    """
     config: dict[str, Any] = json.loads(scheduler.to_json_string())
     original = next(kind for kind in type(scheduler).mro()
                     if kind.__module__.startswith("diffusers."))

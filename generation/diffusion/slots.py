@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from generation.diffusion.conditioning import Conditioning
-from generation.diffusion.cpu_parts import PartedUNet
+from generation.diffusion.cpu_parts import call_in_parts
 from generation.diffusion.timetables import Timetable
 
 # Keeps an idle slot's latent as it is.
@@ -61,8 +61,6 @@ class SlotBatch:
         size_ids: Tensor | None,
     ) -> None:
         self._unet = unet
-        self._call = PartedUNet(unet)
-        self._is_guided = unconditional is not None
         self._size_ids = size_ids
         self._unconditional = unconditional
         self._sitters: list[Sitter | None] = [None] * num_slots
@@ -72,11 +70,6 @@ class SlotBatch:
     @property
     def num_slots(self) -> int:
         return len(self._sitters)
-
-    @property
-    def evaluations_per_step(self) -> int:
-        """How many latents of one image pass through the UNet in a call."""
-        return 2 if self._is_guided else 1
 
     def indexes(self) -> list[int]:
         """What is in work, in the order of the slots."""
@@ -132,13 +125,13 @@ class SlotBatch:
 
     def _predict(self, buffers: "_Buffers", timesteps: Tensor) -> Tensor:
         """The UNet's output for every slot, guided where the batch is: (B, C, h, w) float32."""
-        copies = self.evaluations_per_step
+        copies = len(buffers.context) // self.num_slots
         noisy = buffers.latents.to(self._unet.dtype).repeat(copies, 1, 1, 1)
-        output = self._call(
-            noisy, timesteps.repeat(copies), context=buffers.context,
+        output = call_in_parts(
+            self._unet, noisy, timesteps.repeat(copies), context=buffers.context,
             added=buffers.added(self._size_ids),
         ).float()  # (copies * B, C, h, w)
-        if not self._is_guided:
+        if copies == 1:
             return output
         without, following = output.chunk(2)
         return without + buffers.guidance * (following - without)

@@ -35,7 +35,16 @@ class Timetable:
 
 
 def can_tabulate(scheduler: Any) -> bool:
-    """Whether a scheduler's step is linear, so that a table says all of it."""
+    """Whether a scheduler's step is linear, so that a table says all of it.
+
+    Parameters
+    ----------
+    scheduler : diffusers.SchedulerMixin
+
+    Returns
+    -------
+    bool
+    """
     if not isinstance(scheduler, TrailingDDIM | TrailingDPMSolver):
         return False  # Others have other settings.
     config = scheduler.config
@@ -45,6 +54,16 @@ def can_tabulate(scheduler: Any) -> bool:
 
 def tabulate(scheduler: Any, num_steps: int) -> Timetable:
     """Make the timetable of a step count from a scheduler that `can_tabulate` accepts.
+
+    Parameters
+    ----------
+    scheduler : TrailingDDIM or TrailingDPMSolver
+    num_steps : int
+        From 1 to the number of timesteps that the model was trained on.
+
+    Returns
+    -------
+    Timetable
 
     Raises
     ------

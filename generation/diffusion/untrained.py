@@ -4,6 +4,7 @@ The configurations are facts about those models; the weights are random, and the
 project's own, filled up to their 77 tokens. What such a pipeline draws is noise, at the true cost.
 """
 
+from copy import deepcopy
 from typing import Any
 
 import torch
@@ -60,14 +61,25 @@ def make_untrained(
     scheduler : str
         `ddim` or `dpmsolver++`.
     tokenizer : CLIPTokenizer
-        Any; it is told to fill up to 77 tokens.
+        Any; a copy of it is told to fill up to 77 tokens.
     device : str, optional
         A torch device; empty for a GPU where there is one.
+
+    Returns
+    -------
+    StableDiffusionPipeline or StableDiffusionXLPipeline
+        Ready for sampling, as `load_pipeline` leaves one.
+
+    Raises
+    ------
+    ValueError
+        If the name, the scheduler or the device is unknown.
     """
     if name not in ("sd21", "sdxl"):
         raise ValueError(f"expected sd21 or sdxl, got {name!r}")
     target = choose_device(device)
     torch.manual_seed(0)
+    tokenizer = deepcopy(tokenizer)
     tokenizer.model_max_length = _MAX_TOKENS
     with torch.device(target):
         pipeline = _sd21(tokenizer) if name == "sd21" else _sdxl(tokenizer)
@@ -75,6 +87,9 @@ def make_untrained(
     pipeline.set_progress_bar_config(disable=True)
     pipeline.to(target, torch.bfloat16 if target.type == "cuda" else torch.float32)
     pipeline.unet.to(memory_format=torch.channels_last)
+    for part in pipeline.components.values():
+        if isinstance(part, torch.nn.Module):
+            part.eval()
     return pipeline
 
 

@@ -11,16 +11,15 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from generation.diffusion.batch_sizes import free_memory, too_large
-from generation.diffusion.batching import Unwanted
+from generation.diffusion.batch_sizes import free_memory, is_out_of_memory, too_large
 from generation.diffusion.costs import Cost, CostMeter
 from generation.diffusion.decoding import is_image, no_image, to_image
-from generation.diffusion.folders import size_factor
 from generation.diffusion.pipelines import denoiser
 from generation.diffusion.prompts import refuse_long_prompt
 from generation.diffusion.provenance import describe
 from generation.diffusion.recipes import Recipe
-from generation.diffusion.samples import Sampled, SamplingError
+from generation.diffusion.samples import Sampled, SamplingError, Unwanted
+from generation.diffusion.sizes import refuse_size
 
 logger = logging.getLogger(__name__)
 
@@ -117,7 +116,7 @@ def _sample_group(
     caller: _Caller, group: Group
 ) -> Iterator[tuple[int, Sampled | SamplingError]]:
     call = _Call(caller, group)
-    outcomes, failure, is_out_of_memory = [], "", False
+    outcomes, failure, is_memory = [], "", False
     try:
         outcomes = call.run()
     except _NothingWantedError:
@@ -125,8 +124,9 @@ def _sample_group(
     except _AskingError as error:
         raise error.reason from None
     except Exception as error:  # Whatever one image raises must not stop the others.
-        failure = _explain(error, group[0][1])
-        is_out_of_memory = isinstance(error, torch.OutOfMemoryError)
+        is_memory = is_out_of_memory(error)
+        failure = (too_large(group[0][1]) if is_memory
+                   else f"the pipeline failed with {type(error).__name__}: {error}")
         logger.exception("Sampling failed.", extra={"prompts": [r.prompt for _, r in group]})
     if not failure:
         yield from outcomes
@@ -134,8 +134,8 @@ def _sample_group(
         yield group[0][0], SamplingError(failure)
     else:
         free_memory()  # Out here no exception keeps the call's tensors alive.
-        smaller = len(group) // 2 if is_out_of_memory else 1
-        if is_out_of_memory:
+        smaller = len(group) // 2 if is_memory else 1
+        if is_memory:
             caller.on_shrink(smaller)
         for part in _divided(call.wanted(), smaller):
             yield from _sample_group(caller, part)
@@ -144,17 +144,6 @@ def _sample_group(
 def _divided(group: Group, size: int) -> Iterator[Group]:
     for start in range(0, len(group), size):
         yield group[start:start + size]
-
-
-def refuse_size(pipeline: Any, recipe: Recipe) -> None:
-    """Raise SamplingError for a size that the pipeline would round or refuse."""
-    factor = size_factor(type(pipeline).__name__, autoencoder=pipeline.vae.config,
-                         denoiser=denoiser(pipeline).config)
-    if recipe.width % factor or recipe.height % factor:
-        raise SamplingError(
-            f"the model makes no images of {recipe.width} x {recipe.height} pixels: width and "
-            f"height must be multiples of {factor}"
-        )
 
 
 class _NothingWantedError(Exception):
@@ -267,9 +256,3 @@ def _noise_in_float32(pipeline: Any) -> Iterator[None]:
         yield
     finally:
         del pipeline.prepare_latents
-
-
-def _explain(error: Exception, recipe: Recipe) -> str:
-    if isinstance(error, torch.OutOfMemoryError):
-        return too_large(recipe)
-    return f"the pipeline failed with {type(error).__name__}: {error}"

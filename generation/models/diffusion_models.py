@@ -37,6 +37,10 @@ class DiffusionModel(models.Model):
     guidance = models.FloatField(default=7.5, help_text="Classifier-free guidance; 1 is off.")
     width = models.PositiveSmallIntegerField(default=512, help_text="Pixels.")
     height = models.PositiveSmallIntegerField(default=512, help_text="Pixels.")
+    weights_sha256 = models.CharField(
+        "sha256 of the weights", max_length=64, blank=True, editable=False,
+        help_text="Of a folder's weights when it was first used. Workers refuse any others.",
+    )
     is_paused = models.BooleanField(
         default=False, help_text="Workers leave its images alone until it is resumed."
     )
@@ -67,6 +71,10 @@ class DiffusionModel(models.Model):
             models.CheckConstraint(
                 condition=Q(revision="") | Q(revision__regex=r"^[0-9a-f]{40}$"),
                 name="generation_diffusionmodel_revision_is_hash",
+            ),
+            models.CheckConstraint(
+                condition=Q(weights_sha256="") | Q(weights_sha256__regex=r"^[0-9a-f]{64}$"),
+                name="generation_diffusionmodel_weights_is_hash",
             ),
         ]
 

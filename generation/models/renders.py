@@ -23,7 +23,6 @@ class Priority(models.IntegerChoices):
 
     RUNNING_STUDY = 0, "participants are waiting"
     STUDY = 10, "a study is being prepared"
-    CURVES = 20, "training a predictor"
 
 
 class RenderQuerySet(models.QuerySet["Render"]):
@@ -47,7 +46,7 @@ class RenderQuerySet(models.QuerySet["Render"]):
 
 
 def _same_kind(render: "Render") -> Q:
-    is_guided = Q(guidance__gt=1) if render.guidance > 1 else Q(guidance__lte=1)
+    is_guided = Q(guidance__gt=1) if render.recipe().is_guided else Q(guidance__lte=1)
     return is_guided & Q(scheduler=render.scheduler, width=render.width, height=render.height)
 
 
@@ -152,4 +151,5 @@ class Render(models.Model):
             guidance=self.guidance,
             width=self.width,
             height=self.height,
+            weights_sha256=self.model.weights_sha256,
         )

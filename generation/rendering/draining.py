@@ -11,7 +11,7 @@ from typing import Protocol
 from django.db import connection
 
 from generation.diffusion.recipes import Recipe
-from generation.diffusion.samples import Sampled, SamplingError
+from generation.diffusion.samples import Sampled, SamplingError, Unwanted
 from generation.models import Render
 from generation.rendering import leases
 from generation.rendering.files import StorageError
@@ -26,7 +26,6 @@ logger = logging.getLogger(__name__)
 # So many renders that fail in a row for one reason are not to blame: the hub is out of reach, say,
 # or the device is dead. Going on would use up the attempts of every render that waits.
 ALIKE_FAILURES = 5
-Unwanted = Callable[[Collection[int]], Collection[int]]
 
 
 class SampleAll(Protocol):

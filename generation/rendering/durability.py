@@ -19,6 +19,7 @@ from budgetstudy import embedded
 from budgetstudy.supervisor import Supervisor, server_commands
 from generation.models import DiffusionModel, Prompt, Render, RenderState
 from generation.models.diffusion_models import EMBEDDED_SOURCE
+from generation.rendering.orphans import remove_orphans
 from generation.rendering.outages import outlast
 from generation.rendering.services import request_renders
 
@@ -230,6 +231,7 @@ def _is_settled() -> bool:
 
 
 def _figures(renders: int, done: list[str], *, kills: int, seconds: float) -> Durability:
+    remove_orphans()  # As the clock does now and then; a worker may have died over a file.
     ready = dict(Render.objects.ready().values_list("image", "sha256"))
     folder = Path(settings.MEDIA_ROOT)
     files = {str(path.relative_to(folder)): path for path in folder.rglob("*") if path.is_file()}

@@ -2,12 +2,15 @@
 
 import io
 import os
+import uuid
 from contextlib import suppress
 from pathlib import Path
 
 from django.core.files.base import ContentFile
 from django.core.files.storage import FileSystemStorage, Storage, default_storage
 from PIL import Image
+
+FOLDER = "renders"
 
 
 class StorageError(Exception):
@@ -35,7 +38,8 @@ def store(name: str, content: bytes, *, storage: Storage = default_storage) -> s
 
 def _replace(path: Path, content: bytes) -> None:
     """Write beside the file, then rename: a reader, a crash or a full disk sees all or nothing."""
-    partial = path.with_name(f"{path.name}.partial")
+    # A name of its own: a worker that has lost its lease may be writing the same image still.
+    partial = path.with_name(f"{path.name}.{uuid.uuid4().hex}.partial")
     path.parent.mkdir(parents=True, exist_ok=True)
     try:
         with partial.open("wb") as file:

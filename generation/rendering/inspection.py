@@ -12,11 +12,13 @@ from generation.diffusion.folders import (
     inspect_pipeline_folder,
     inspect_scheduler,
 )
-from generation.models import Predictor
+from generation.diffusion.weights import weights_sha256
+from generation.models import DiffusionModel, Predictor
 from generation.models.diffusion_models import EMBEDDED_FOLDER, EMBEDDED_SOURCE
 
 __all__ = ["inspect_model_scheduler", "inspect_model_source", "inspect_pipeline_folder",
-           "inspect_predictor_folder", "inspect_predictor_match", "model_size_factor"]
+           "inspect_predictor_folder", "inspect_predictor_match", "model_size_factor",
+           "remember_weights"]
 
 _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+")
 
@@ -65,6 +67,19 @@ def model_size_factor(source: str, revision: str) -> int:
         A `ValueError` that names the configuration that says nothing of it.
     """
     return 1 if revision else folder_size_factor(_folder(source))
+
+
+def remember_weights(model: DiffusionModel) -> None:
+    """Note which weights a folder's model is first used with: no image may be of others."""
+    if model.revision or model.weights_sha256:
+        return
+    folder = Path(model.location())
+    try:
+        inspect_pipeline_folder(folder)
+        found = weights_sha256(folder)
+    except PipelineError:  # The sampler says so to every render.
+        return
+    DiffusionModel.objects.filter(pk=model.pk, weights_sha256="").update(weights_sha256=found)
 
 
 def inspect_predictor_folder(folder: Path) -> None:

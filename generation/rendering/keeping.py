@@ -15,7 +15,7 @@ from django.db import connection, transaction
 from generation.diffusion.samples import Sampled
 from generation.models import Render
 from generation.rendering import leases
-from generation.rendering.files import encode, store
+from generation.rendering.files import FOLDER, encode, store
 from generation.rendering.leases import Lease
 from generation.rendering.outages import outlast
 
@@ -88,13 +88,13 @@ def _store_and_finish(lease: Lease, sampled: Sampled, *, content: bytes) -> bool
     """Store the file and mark the row ready, both under the row's lock.
 
     The file's name is the render's own, and only who holds the row may write it. So a worker that
-    dies here leaves nothing behind that the next attempt does not replace.
+    dies here leaves an image that the next attempt replaces, or that `remove_orphans` finds.
     """
     render = lease.render
     with transaction.atomic():
         if not leases.lock(lease):
             return False
-        name = store(f"renders/{render.public_id}.webp", content)
+        name = store(f"{FOLDER}/{render.public_id}.webp", content)
         return leases.finish(
             lease, image=name, sha256=hashlib.sha256(content).hexdigest(),
             unet_evaluations=sampled.unet_evaluations, seconds=sampled.seconds,

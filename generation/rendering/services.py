@@ -4,7 +4,7 @@ from collections.abc import Collection, Iterable
 from functools import partial
 
 from django.core.files.storage import default_storage
-from django.db import transaction
+from django.db import Error, connection, transaction
 from django.db.models.functions import Now
 
 from generation.models import DiffusionModel, Priority, Prompt, Render, RenderState
@@ -65,24 +65,35 @@ def cancel_renders(renders: RenderQuerySet) -> int:
 
 
 def restore_missing(renders: RenderQuerySet) -> int:
-    """Have those drawn again whose file is gone from the storage; return how many there were."""
+    """Have those drawn again whose file is gone from the storage; return how many there were.
+
+    They are as urgent as they were for the study that uses them.
+    """
     missing = [pk for pk, name in renders.ready().values_list("pk", "image")
                if not default_storage.exists(name)]
     return _put_back(
         Render.objects.ready().filter(pk__in=missing), image="", sha256="", finished_at=None,
-        # It was in use, so participants may be waiting for it.
-        priority=Priority.RUNNING_STUDY,
         error="the image's file was gone from the storage, so it is rendered again",
     )
 
 
 def prioritise(renders: RenderQuerySet, priority: Priority) -> int:
-    """Make those that wait at least this urgent; return how many were less.
+    """Make them at least this urgent, finished ones too in case they are lost; return how many.
 
-    The others are past choosing, and their rows may be locked while a file is written.
+    Those that run are past choosing, and their rows may be locked while a file is written.
     """
-    waiting = renders.filter(state=RenderState.PENDING, priority__gt=priority)
-    return waiting.update(priority=priority)
+    less_urgent = renders.exclude(state=RenderState.RUNNING).filter(priority__gt=priority)
+    return less_urgent.update(priority=priority)
+
+
+def is_rendering() -> bool:
+    """Whether renders of any model wait or run. Without a database that can be asked none do."""
+    unfinished = [RenderState.PENDING, RenderState.RUNNING]
+    try:
+        return Render.objects.filter(state__in=unfinished, model__is_paused=False).exists()
+    except Error:
+        connection.close()
+        return False
 
 
 def pause_model(model: DiffusionModel) -> None:

@@ -6,8 +6,8 @@ from pathlib import Path
 
 from django.contrib.auth import get_user_model
 
-from generation.models import RenderState
-from generation.rendering.shipped import register_shipped_model
+from generation.models import Predictor, RenderState
+from generation.rendering.shipped import MODEL_NAME, register_shipped_model
 from studies.desk.imports import read_prompts
 from studies.desk.progress import study_renders
 from studies.desk.readiness import missing_for_launch
@@ -47,7 +47,10 @@ def make_user(password_file: Path) -> str:
 
 def make_session() -> StudySession:
     """Make the demo study with one session if missing, and ask for what it lacks."""
-    study = Study.objects.filter(name=STUDY_NAME).first() or _make_study()
+    predictor = register_shipped_model()
+    # Weights that were shipped later have a study of their own.
+    name = STUDY_NAME + predictor.model.name.removeprefix(MODEL_NAME)
+    study = Study.objects.filter(name=name).first() or _make_study(name, predictor)
     session, _ = StudySession.objects.get_or_create(
         study=study, name="First wave", defaults={"quota": 100}
     )
@@ -70,9 +73,6 @@ def advance(session: StudySession) -> DemoProgress:
     )
 
 
-def _make_study() -> Study:
+def _make_study(name: str, predictor: Predictor) -> Study:
     prompts = read_prompts(PROMPTS_FILE.read_bytes(), PROMPTS_FILE.name, None)
-    return create_study(
-        STUDY_NAME, prompts.accepted, predictor=register_shipped_model(),
-        main_trials=_MAIN_TRIALS,
-    )
+    return create_study(name, prompts.accepted, predictor=predictor, main_trials=_MAIN_TRIALS)

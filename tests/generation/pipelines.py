@@ -3,6 +3,7 @@
 import string
 from typing import Any
 
+import torch
 from diffusers import (
     AuraFlowPipeline,
     AuraFlowTransformer2DModel,
@@ -10,6 +11,7 @@ from diffusers import (
     AutoencoderKL,
     ChromaPipeline,
     ChromaTransformer2DModel,
+    DDIMScheduler,
     DPMSolverMultistepScheduler,
     EulerDiscreteScheduler,
     FlowMatchEulerDiscreteScheduler,
@@ -43,6 +45,8 @@ from transformers import (
     UMT5EncoderModel,
 )
 
+from generation.diffusion.recipes import Recipe
+from generation.diffusion.schedulers import build_scheduler
 from generation.scenes.tokenizer import build_tokenizer
 
 _WIDTH = 8  # Of every text encoder.
@@ -57,9 +61,9 @@ def build_stable_diffusion() -> StableDiffusionPipeline:
     )
 
 
-def build_stable_diffusion_xl() -> StableDiffusionXLPipeline:
+def build_stable_diffusion_xl(**vae: Any) -> StableDiffusionXLPipeline:
     return StableDiffusionXLPipeline(
-        vae=_autoencoder(), text_encoder=_clip(CLIPTextModel), tokenizer=build_tokenizer(),
+        vae=_autoencoder(**vae), text_encoder=_clip(CLIPTextModel), tokenizer=build_tokenizer(),
         text_encoder_2=_clip(CLIPTextModelWithProjection), tokenizer_2=build_tokenizer(),
         unet=_unet(cross_attention_dim=2 * _WIDTH, addition_embed_type="text_time",
                    addition_time_embed_dim=8,
@@ -175,6 +179,42 @@ BUILDERS = {
     "AuraFlowPipeline": build_aura_flow,
     "Lumina2Pipeline": build_lumina_2,
 }
+
+
+def make_pipeline(*, scheduler: str, prediction: str = "epsilon") -> StableDiffusionPipeline:
+    """One that the batched sampler drives, as `load_pipeline` leaves it."""
+    torch.manual_seed(0)
+    return _ready(build_stable_diffusion(), scheduler, prediction)
+
+
+def make_xl_pipeline(
+    *, scheduler: str, prediction: str = "epsilon", **vae: Any
+) -> StableDiffusionXLPipeline:
+    """The same with SDXL's two text encoders and size conditioning."""
+    torch.manual_seed(0)
+    return _ready(build_stable_diffusion_xl(**vae), scheduler, prediction)
+
+
+def make_recipe(**values: Any) -> Recipe:
+    defaults: dict[str, Any] = {
+        "source": "small", "revision": "", "prompt": "a red circle", "seed": 7, "num_steps": 3,
+        "scheduler": "ddim", "guidance": 3.0, "width": 16, "height": 16,
+    }
+    return Recipe(**(defaults | values))
+
+
+def _ready(pipeline: Any, scheduler: str, prediction: str) -> Any:
+    """Give it a scheduler on the noise schedule of SD 1.x and 2.x."""
+    noise = DDIMScheduler(
+        beta_start=0.00085, beta_end=0.012, beta_schedule="scaled_linear", clip_sample=False,
+        set_alpha_to_one=False, prediction_type=prediction, steps_offset=1,
+    )
+    pipeline.scheduler = build_scheduler(scheduler, noise.config)
+    pipeline.set_progress_bar_config(disable=True)
+    for part in pipeline.components.values():
+        if isinstance(part, torch.nn.Module):
+            part.eval()
+    return pipeline
 
 
 def _pixart_parts() -> dict[str, Any]:

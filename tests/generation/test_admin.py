@@ -84,6 +84,18 @@ def test_scheduler_and_size_must_fit_the_pipeline(
     assert DiffusionModel.objects.get().scheduler == "own"
 
 
+def test_other_folder_has_other_weights(
+    admin_client: Client, model_form: dict[str, Any]
+) -> None:
+    model = factories.make_model(weights_sha256="a" * 64)
+    address = reverse("admin:generation_diffusionmodel_change", args=[model.pk])
+    assert "a" * 64 in admin_client.get(address).content.decode()
+    for form, expected in ((model_form | {"source": "embedded"}, "a" * 64), (model_form, "")):
+        admin_client.post(address, form)
+        model.refresh_from_db()
+        assert (model.source, model.weights_sha256) == (form["source"], expected)
+
+
 def test_how_a_model_is_sampled_cannot_change_once_it_has_renders(admin_client: Client) -> None:
     model = factories.make_ready_render().model
     address = reverse("admin:generation_diffusionmodel_change", args=[model.pk])

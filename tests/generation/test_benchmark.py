@@ -15,14 +15,13 @@ from generation.diffusion.benchmark import (
     time_engine,
     time_naive,
 )
-from tests.generation import tiny
-from tests.generation.test_batching import make_recipe
+from tests.generation.pipelines import make_pipeline, make_recipe
 
 WORKLOAD = [make_recipe(seed=steps, num_steps=steps, prompt="a red circle") for steps in (5, 2, 5)]
 
 
 def test_three_ways_make_the_same_images_at_the_same_cost() -> None:
-    pipeline = tiny.make_pipeline(scheduler="ddim")
+    pipeline = make_pipeline(scheduler="ddim")
     naive = time_naive(pipeline, WORKLOAD)
     bucketed = time_bucketed(pipeline, WORKLOAD, batch_size=2)
     engine = time_engine(pipeline, WORKLOAD, num_slots=2)

@@ -176,12 +176,11 @@ def test_shared_losses_stay_counted_whatever_comes_later() -> None:
 
 
 def test_most_urgent_goes_first_then_what_has_failed_less() -> None:
-    curves = factories.make_render(priority=Priority.CURVES, num_steps=50)
-    failed = factories.make_render(model=curves.model, attempts=1, num_steps=49)
-    study = factories.make_render(model=curves.model)
-    urgent = factories.make_render(model=curves.model, priority=Priority.RUNNING_STUDY, num_steps=1)
-    leased = [lease_next(curves).render for _ in range(4)]
-    assert leased == [urgent, study, failed, curves]
+    failed = factories.make_render(attempts=1, num_steps=49)
+    study = factories.make_render(model=failed.model)
+    urgent = factories.make_render(model=failed.model, priority=Priority.RUNNING_STUDY, num_steps=1)
+    leased = [lease_next(failed).render for _ in range(3)]
+    assert leased == [urgent, study, failed]
 
 
 def test_longest_goes_first_within_a_block_of_the_list() -> None:

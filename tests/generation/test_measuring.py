@@ -4,10 +4,14 @@ import pytest
 import torch
 from diffusers import DiffusionPipeline
 from django.core.management import CommandError, call_command
+from django.db import connection
 
 from generation.budget.encoders import ImageEncoder
 from generation.budget.folders import open_model
 from generation.budget.measuring import MeasuredCurves, measure_curves, read_curves
+from generation.models import Render, RenderState
+from generation.rendering.services import is_rendering, pause_model, resume_model
+from tests import factories
 
 STEPS = [1, 2, 3]
 PROMPTS = ["a red background", "a blue background, centre a large white star"]
@@ -47,6 +51,56 @@ def test_measuring_goes_on_where_it_stopped(
     both, lines = measure(model, out)
     assert both[0] == first[0]
     assert lines[-1].startswith("1 of 1 curves")
+
+
+def test_measuring_waits_between_images_while_something_is_more_urgent(
+    model: tuple[DiffusionPipeline, ImageEncoder], tmp_path: Path
+) -> None:
+    """Asked before the first image and after each but the last, which nothing follows."""
+    answers = iter([True, True, False, False, True, False])
+    calls: list[int] = []
+    drawn_when_asked: list[int] = []
+
+    def is_busy() -> bool:
+        drawn_when_asked.append(len(calls))
+        return next(answers)
+
+    lines: list[str] = []
+    hook = model[0].vae.decoder.register_forward_pre_hook(lambda *_: calls.append(1))
+    try:
+        measure_curves(*model, prompts=PROMPTS[:1], seeds=(0,), steps=STEPS, guidance=3.0,
+                       out=tmp_path / "curves.jsonl", report=lines.append, is_busy=is_busy)
+    finally:
+        hook.remove()
+    assert next(answers, None) is None
+    assert drawn_when_asked[:3] == [0, 0, 0]
+    waiting, going = "Waiting: more urgent images are rendered first", "Going on"
+    assert lines[:-1] == [waiting, going, waiting, going]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_images_of_studies_go_before_curves() -> None:
+    assert not is_rendering()
+    render = factories.make_render()
+    assert is_rendering()
+    pause_model(render.model)
+    assert not is_rendering()
+    resume_model(render.model)
+    Render.objects.update(state=RenderState.CANCELLED)
+    assert not is_rendering()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_curves_need_no_tables() -> None:
+    factories.make_render()
+    with connection.cursor() as cursor:
+        cursor.execute("ALTER TABLE generation_render RENAME TO away")
+    try:
+        assert not is_rendering()
+    finally:
+        with connection.cursor() as cursor:
+            cursor.execute("ALTER TABLE away RENAME TO generation_render")
+    assert is_rendering()
 
 
 def test_line_cut_by_a_kill_is_measured_again(

@@ -15,6 +15,7 @@ from generation.rendering.queueing import drain_has_begun, queue_drain
 from generation.rendering.services import (
     cancel_renders,
     pause_model,
+    prioritise,
     request_renders,
     restore_missing,
     resume_model,
@@ -133,7 +134,7 @@ def test_retry_gives_quarantined_renders_new_attempts(
 def test_urgent_request_makes_waiting_renders_urgent_and_never_less() -> None:
     model, prompt = factories.make_model(), factories.make_prompt()
     key = (prompt.pk, 1, 8)
-    for asked, expected in ((Priority.CURVES, 20), (Priority.RUNNING_STUDY, 0),
+    for asked, expected in ((Priority.STUDY, 10), (Priority.RUNNING_STUDY, 0),
                             (Priority.STUDY, 0)):
         renders = request_renders(model, [(prompt, 1, 8)], priority=asked)
         assert (renders[key].priority, Render.objects.get().priority) == (expected, expected)
@@ -190,10 +191,18 @@ def test_ready_render_without_its_file_is_rendered_again(
     for render in (lost, whole, waiting):
         render.refresh_from_db()
     assert (lost.state, lost.sha256, lost.attempts) == ("pending", "", 0)
-    assert (lost.priority, whole.priority) == (Priority.RUNNING_STUDY, Priority.STUDY)
     assert "file was gone from the storage" in lost.error
     assert (whole.state, waiting.state, waiting.error) == ("ready", "pending", "")
     assert queued_drains() == 1
+
+
+@pytest.mark.parametrize("priority", Priority)
+def test_lost_render_is_as_urgent_as_it_was_for_its_study(priority: Priority) -> None:
+    lost = factories.make_ready_render()
+    prioritise(Render.objects.all(), priority)
+    Path(lost.image.path).unlink()
+    assert restore_missing(Render.objects.all()) == 1
+    assert Render.objects.claimable().get().priority == priority
 
 
 class Oracle:

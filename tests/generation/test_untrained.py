@@ -22,6 +22,14 @@ def test_sizes_are_the_published_ones(name: str) -> None:
         assert count / 1e6 == pytest.approx(millions, abs=0.01), part
 
 
+def test_networks_only_infer_and_the_callers_tokenizer_stays_as_it_is() -> None:
+    tokenizer = build_tokenizer()
+    kept_length = tokenizer.model_max_length
+    pipeline = make_untrained("sd21", scheduler="ddim", tokenizer=tokenizer, device="meta")
+    assert not any(getattr(pipeline, part).training for part in PUBLISHED["sd21"])
+    assert (tokenizer.model_max_length, pipeline.tokenizer.model_max_length) == (kept_length, 77)
+
+
 def test_other_names_are_refused() -> None:
     with pytest.raises(ValueError, match="flux"):
         make_untrained("flux", scheduler="ddim", tokenizer=build_tokenizer())

@@ -13,14 +13,14 @@ import pytest
 import torch
 
 from generation.diffusion.alone import sample as sample_alone
-from generation.diffusion.batching import Unwanted, want_all
 from generation.diffusion.folders import WEIGHTS_BY_CLASS, PipelineError
 from generation.diffusion.pipelines import denoiser, load_pipeline
 from generation.diffusion.prompts import refuse_long_prompt
 from generation.diffusion.recipes import Recipe
-from generation.diffusion.samples import Sampled, SamplingError
+from generation.diffusion.samples import Sampled, SamplingError, Unwanted, want_all
 from generation.diffusion.sampling import sample_all
-from generation.diffusion.whole import refuse_size, sample_whole
+from generation.diffusion.sizes import refuse_size
+from generation.diffusion.whole import sample_whole
 from tests.generation.pipelines import BUILDERS
 
 FAMILIES = sorted(BUILDERS)
@@ -32,15 +32,7 @@ SIZES = {"Lumina2Pipeline": 32, "SanaPipeline": 32}
 # Half a grey level from rounding to 8 bits, the rest from another shape's last bits.
 TOLERANCE = 0.5 / 255 + 1e-3
 FolderOf = Callable[[str], Path]
-
-
-@pytest.fixture(autouse=True)
-def one_thread() -> Iterator[None]:
-    """These networks are too small to share between threads."""
-    kept = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(kept)
+pytestmark = pytest.mark.usefixtures("one_thread")  # These networks are too small to be shared.
 
 
 @pytest.fixture
@@ -143,6 +135,20 @@ def test_image_alone_is_the_same_and_a_failure_is_raised(flux: Recipe) -> None:
     assert np.abs(image - levels(sample([flux, replace(flux, seed=8)])[0])).max() <= TOLERANCE
     with pytest.raises(SamplingError, match="multiples of 4"):
         sample_alone(pipeline, replace(flux, width=17))
+
+
+def test_random_steps_belong_to_the_seed_too(recipe_for: Callable[[str], Recipe]) -> None:
+    """An ancestral scheduler draws noise at every step."""
+    recipe = replace(recipe_for("StableDiffusionPipeline"), seed=9)
+    pipeline = diffusers.StableDiffusionPipeline.from_pretrained(recipe.source)
+    pipeline.scheduler = diffusers.EulerAncestralDiscreteScheduler.from_config(
+        pipeline.scheduler.config
+    )
+    first, again = (levels(sample_alone(pipeline, recipe)) for _ in range(2))
+    beside = levels(sample([replace(recipe, seed=8), recipe], pipeline=pipeline)[1])
+    assert np.array_equal(first, again)
+    assert np.abs(first - beside).max() <= 1.5 / 255  # One grey level.
+    assert not np.array_equal(first, levels(sample_alone(pipeline, replace(recipe, seed=8))))
 
 
 def test_recipes_of_equal_length_share_a_call_and_are_not_hoarded(flux: Recipe) -> None:
@@ -356,14 +362,15 @@ def test_images_are_left_as_they_are(family_folder: FolderOf) -> None:
     assert load_pipeline(folder, "", scheduler="own", device="cpu").watermark is None
 
 
-def test_out_of_memory_halves_the_batch_for_good(flux: Recipe) -> None:
+@pytest.mark.parametrize("error", [torch.OutOfMemoryError("full"), MemoryError()])
+def test_out_of_memory_halves_the_batch_for_good(flux: Recipe, error: Exception) -> None:
     pipeline = load(flux)
     sizes: list[int] = []
 
     def fail_above_two(_module: Any, _args: Any, kwargs: dict[str, Any]) -> None:
         sizes.append(len(kwargs["hidden_states"]))
         if sizes[-1] > 2:
-            raise torch.OutOfMemoryError("full")
+            raise error
 
     shrunk: list[int] = []
     hook = denoiser(pipeline).register_forward_pre_hook(fail_above_two, with_kwargs=True)

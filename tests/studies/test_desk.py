@@ -487,6 +487,8 @@ def test_images_of_an_open_study_go_first() -> None:
     waiting = progress.study_renders(session.study).claimable()
     assert waiting.exists()
     assert set(waiting.values_list("priority", flat=True)) == {Priority.RUNNING_STUDY}
+    # Should a file be lost, its participants wait as well.
+    assert not progress.study_renders(session.study).filter(priority=Priority.STUDY).exists()
     other.refresh_from_db()
     assert other.priority == Priority.STUDY
 

@@ -6,6 +6,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from generation.budget.curves import step_grid
 from generation.diffusion.recipes import SCHEDULERS
 from generation.models.diffusion_models import EMBEDDED_FOLDER
+from generation.rendering.services import is_rendering
 
 
 class Command(BaseCommand):
@@ -30,6 +31,8 @@ class Command(BaseCommand):
         parser.add_argument("--size", default="",
                             help="pixels, as 1024x1024; the model's own when omitted")
         parser.add_argument("--guidance", type=float, default=3.0)
+        parser.add_argument("--now", action="store_true",
+                            help="measure while images of studies wait; without it they go first")
 
     def handle(self, *args: Any, **options: Any) -> None:
         from generation.budget.folders import open_model
@@ -50,6 +53,7 @@ class Command(BaseCommand):
                 guidance=options["guidance"],
                 out=options["out"],
                 report=self.stdout.write,
+                is_busy=(lambda: False) if options["now"] else is_rendering,
             )
         except ValueError as error:
             raise CommandError(str(error)) from error
