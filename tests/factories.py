@@ -22,6 +22,7 @@ from studies.models import (
     Contrast,
     Pair,
     Participant,
+    Question,
     Response,
     SessionState,
     Side,
@@ -147,6 +148,12 @@ def make_participant(**values: Any) -> Participant:
     return Participant.objects.create(
         session=session, **({"plan_seed": 1, "consented_at": now()} | values)
     )
+
+
+def make_question(**values: Any) -> Question:
+    defaults = {"name": f"question-{next(_numbers)}", "kind": "choice", "text": "Left or right?",
+                "choices": "left\nright"}
+    return Question.objects.create(**(defaults | values))
 
 
 def make_trial(**values: Any) -> Trial:

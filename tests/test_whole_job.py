@@ -100,7 +100,8 @@ def take_part(page: Page, link: str) -> None:
     page.get_by_role("link", name="Continue").click()
     page.get_by_role("checkbox").check()
     page.get_by_role("button", name="Agree and continue").click()
-    page.get_by_role("link", name="I am ready").click()
+    page.get_by_role("button", name="Continue").click()  # The window is large enough.
+    page.get_by_role("button", name="I am ready").click()
     for number in range(NUM_TRIALS):
         said = f"{number + 1} of 2" if number < 2 else f"{number - 1} of {NUM_TRIALS - 2}"
         if number == 2:  # Practice is over: one key press.

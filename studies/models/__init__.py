@@ -15,6 +15,7 @@ from studies.models.sessions import Decline, SessionState, StudySession
 from studies.models.sides import Side
 from studies.models.translations import StudyTranslation
 from studies.models.trials import Trial, TrialKind
+from studies.models.withdrawal import withdraw
 
 __all__ = [
     "Contrast",
@@ -42,4 +43,5 @@ __all__ = [
     "Task",
     "Trial",
     "TrialKind",
+    "withdraw",
 ]

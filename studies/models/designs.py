@@ -6,13 +6,14 @@ from django.db.models import Q
 
 from generation.models import DiffusionModel, Predictor, Prompt
 from studies.method.arms import ARM_PATTERN
-from studies.method.texts import effective_texts
+from studies.method.texts import effective_texts, is_standard_question
 
 MOST_MAIN_TRIALS = 5000
 MOST_PRACTICE_TRIALS = 100
 MOST_EXTRA_PERCENT = 50
 MOST_BLANK_MS = 10_000
 MOST_VIEWING_MS = 600_000
+WRITTEN_TEXTS = ("welcome", "consent", "instructions", "debrief")
 
 
 class Task(models.TextChoices):
@@ -189,13 +190,33 @@ class Study(models.Model):
     def is_frozen(self) -> bool:
         return self.state == StudyState.FROZEN
 
-    def texts(self) -> dict[str, str]:
-        """What participants read, by name: Markdown, with the standard text for each blank."""
-        names = ("welcome", "consent", "instructions", "debrief")
-        return effective_texts(
-            {name: getattr(self, f"{name}_text") for name in names},
-            task=self.task, num_trials=self.practice_trials + self.main_trials,
+    def num_trials(self) -> int:
+        """How many one participant meets, practice, catch trials and repeats included."""
+        extra = [round(self.main_trials * percent / 100)
+                 for percent in (self.catch_percent, self.repeat_percent)]
+        return self.practice_trials + self.main_trials + sum(extra)
+
+    def texts(self, language: str = "") -> dict[str, str]:
+        """What participants read, by name: Markdown, with the standard text for each blank.
+
+        In the study's own language unless another is named. Without a translation into that one,
+        each text is the standard one.
+        """
+        language = language or self.language
+        source = self if language == self.language else (
+            self.translations.filter(language=language).first()
         )
+        written = {name: getattr(source, f"{name}_text", "") for name in WRITTEN_TEXTS}
+        question = getattr(source, "question", "")
+        return effective_texts(
+            {**written, "question": "" if is_standard_question(question) else question},
+            task=self.task, num_trials=self.num_trials(), language=language,
+        )
+
+    def has_own_texts(self) -> bool:
+        """Whether participants read anything that is not a standard text."""
+        is_written = any(getattr(self, f"{name}_text").strip() for name in WRITTEN_TEXTS)
+        return is_written or not is_standard_question(self.question) or self.questions.exists()
 
 
 class StudyPrompt(models.Model):

@@ -1,10 +1,75 @@
 """Where a participant stands: what is shown now, what comes next."""
 
 from dataclasses import dataclass
+from enum import StrEnum
 
 from django.db.models import Count, Q
 
-from studies.models import Participant, Stimulus, Trial, TrialKind
+from studies.models import (
+    Participant,
+    ParticipantState,
+    QuestionMoment,
+    Stimulus,
+    Trial,
+    TrialKind,
+)
+
+
+class Step(StrEnum):
+    """The steps of the way in their order, each by the name of its address."""
+
+    QUESTIONS_BEFORE = "questions_before"
+    SCREEN = "screen"
+    INSTRUCTIONS = "instructions"
+    TRIALS = "trials"
+    QUESTIONS_AFTER = "questions_after"
+    DONE = "done"
+    WITHDRAWN = "withdrawn"
+
+
+def where_now(participant: Participant) -> Step:
+    """The one step at which a participant stands: the first that is not behind them."""
+    study = participant.session.study
+    if participant.state == ParticipantState.WITHDRAWN:
+        return Step.WITHDRAWN
+    if participant.state == ParticipantState.FINISHED:
+        return Step.DONE
+    if participant.questions_before_at is None and _is_asked(participant, QuestionMoment.BEFORE):
+        return Step.QUESTIONS_BEFORE
+    if participant.screen_checked_at is None and study.has_screen_check:
+        return Step.SCREEN
+    if participant.instructed_at is None and study.has_instructions:
+        return Step.INSTRUCTIONS
+    return what_is_left(participant) or Step.DONE
+
+
+def what_is_left(participant: Participant) -> Step | None:
+    """What still stands between a participant who has begun and the completion code."""
+    if participant.trials.unanswered().exists():
+        return Step.TRIALS
+    if participant.questions_after_at is None and _is_asked(participant, QuestionMoment.AFTER):
+        return Step.QUESTIONS_AFTER
+    return None
+
+
+def _is_asked(participant: Participant, moment: QuestionMoment) -> bool:
+    return participant.session.study.questions.filter(moment=moment).exists()
+
+
+@dataclass(frozen=True)
+class TrialCounts:
+    """How many trials a participant has, as far as participants may know."""
+
+    practice: int
+    main: int
+
+
+def count_trials(participant: Participant) -> TrialCounts:
+    counts = participant.trials.aggregate(
+        practice=Count("pk", filter=Q(kind=TrialKind.PRACTICE)),
+        main=Count("pk", filter=~Q(kind=TrialKind.PRACTICE)),
+    )
+    return TrialCounts(**counts)
 
 
 @dataclass(frozen=True)
@@ -47,10 +112,6 @@ def reachable_trials(participant: Participant) -> list[Trial]:
 
 def stimulus_of(trial: Trial) -> Stimulus:
     return Stimulus.objects.get(pair=trial.pair_id, candidate_side=trial.candidate_side)
-
-
-def has_answered(participant: Participant) -> bool:
-    return participant.trials.exclude(response=None).exists()
 
 
 def _stimuli_of(trials: list[Trial]) -> dict[tuple[int, str], Stimulus]:

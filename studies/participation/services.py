@@ -2,19 +2,28 @@
 
 import logging
 import secrets
+from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
+from typing import Any
 from uuid import UUID, uuid4
 
-from django.db import transaction
+from django.db import IntegrityError, transaction
 from django.db.models import Count, Q
+from django.utils.functional import Promise
 from django.utils.timezone import now
+from django.utils.translation import gettext_lazy as _
 
 from studies.method.plans import PlannedTrial, PlanPair, SideName, count_showable, draw_plan
 from studies.models import (
+    Decline,
     Pair,
     Participant,
     ParticipantState,
+    QuestionAnswer,
+    QuestionMoment,
+    RecruiterIdentity,
     Response,
     SessionState,
     Study,
@@ -22,6 +31,7 @@ from studies.models import (
     Trial,
     TrialKind,
 )
+from studies.participation import progress, recruiters, texts
 
 logger = logging.getLogger(__name__)
 # Without the letters and digits that are read for one another.
@@ -34,41 +44,41 @@ STILL_LIKELY_TO_FINISH = timedelta(hours=2)
 class EntryRefused(Exception):
     """A new participant cannot start now. `sentence` says why in the participant's words."""
 
-    sentence = ""
+    sentence: str | Promise = ""
 
 
 class SessionNotOpen(EntryRefused):
-    sentence = "This study has not opened yet. Please come back later, by the same link."
+    sentence = _("This study has not opened yet. Please come back later, by the same link.")
 
 
 class SessionClosed(EntryRefused):
-    sentence = "This study has closed. Thank you for your interest."
+    sentence = _("This study has closed. Thank you for your interest.")
 
 
 class SessionFull(EntryRefused):
-    sentence = "This study has all the participants it needs. Thank you for your interest."
+    sentence = _("This study has all the participants it needs. Thank you for your interest.")
 
 
 class ImagesNotReady(EntryRefused):
-    sentence = "The images are still being prepared. Please try again in a few minutes."
+    sentence = _("The images are still being prepared. Please try again in a few minutes.")
 
 
 class AnswerRefused(Exception):
     """An answer cannot be stored. `sentence` says why in the participant's words."""
 
-    sentence = ""
+    sentence: str | Promise = ""
 
 
 class TrialOutOfTurn(AnswerRefused):
-    sentence = "This comparison is not the one to answer now."
+    sentence = _("This comparison is not the one to answer now.")
 
 
 class ConflictingAnswer(AnswerRefused):
-    sentence = "This comparison has another answer already; the first one counts."
+    sentence = _("This comparison has another answer already; the first one counts.")
 
 
 class NotFinished(Exception):
-    """Trials are still unanswered, so there is no completion code yet."""
+    """Something is still unanswered, so there is no completion code yet."""
 
 
 @dataclass(frozen=True)
@@ -87,24 +97,31 @@ class Answer:
     focus_lost: int = 0
 
 
-def start(session: StudySession, *, token: UUID | None = None) -> Participant:
-    """Take a place and draw the whole plan; with a token that has a place already, return that.
+def start(session: StudySession, *, token: UUID | None = None, language: str = "",
+          external_id: str = "") -> Participant:
+    """Take a place and draw the whole plan; who has a place already, by token or id, gets that.
 
-    Holds the locks of the study and the session until the plan is stored: the balance counts
-    trials of the study, the quota counts participants of the session.
+    `external_id` is the recruiter's, and then decides the token. Holds the locks of the study and
+    the session until the plan is stored: the balance counts trials of the study, the quota counts
+    participants of the session.
     """
-    token = token or uuid4()
+    token = recruiters.token_for(session, external_id) if external_id else token or uuid4()
     with transaction.atomic():
         # In the order in which opening a session locks them, or each could wait for the other.
         study = Study.objects.select_for_update(no_key=True).get(sessions=session.pk)
         session = StudySession.objects.select_for_update(no_key=True).get(pk=session.pk)
         session.study = study
-        if (known := session.participants.filter(token=token).first()) is not None:
+        if (known := _known(session, token, external_id)) is not None:
             return known
         check_entry(session)
         participant = Participant.objects.create(
-            session=session, token=token, plan_seed=secrets.randbits(63), consented_at=now()
+            session=session, token=token, plan_seed=secrets.randbits(63),
+            **_agreement(study, language or study.language),
         )
+        if external_id:
+            RecruiterIdentity.objects.create(
+                participant=participant, session=session, external_id=external_id
+            )
         Trial.objects.bulk_create(
             Trial(participant=participant, index=index, kind=planned.kind,
                   pair_id=planned.pair_id, candidate_side=planned.candidate_side)
@@ -113,13 +130,32 @@ def start(session: StudySession, *, token: UUID | None = None) -> Participant:
     return participant
 
 
+def _known(session: StudySession, token: UUID, external_id: str) -> Participant | None:
+    if external_id:
+        return recruiters.find(session, external_id)
+    return session.participants.filter(token=token).first()
+
+
+def _agreement(study: Study, language: str) -> dict[str, Any]:
+    """What is kept of a consent: when, in which language, and to which text."""
+    if not study.has_consent:
+        return {"language": language}
+    return {"language": language, "consented_at": now(),
+            "consent_sha256": texts.consent_version(study, language)}
+
+
+def decline(session: StudySession, *, attempt: UUID) -> None:
+    """Count somebody who read what the study asks for and said no; the same page counts once."""
+    Decline.objects.bulk_create([Decline(session=session, attempt=attempt)], ignore_conflicts=True)
+
+
 def check_entry(session: StudySession) -> None:
     """Refuse where a new participant could not start. Only `start` asks under the lock."""
     if session.state == SessionState.DRAFT:
         raise SessionNotOpen
     if session.state == SessionState.CLOSED:
         raise SessionClosed
-    if session.participants.count() >= session.quota:
+    if session.participants.holding_places().count() >= session.quota:
         raise SessionFull
     if count_showable(_ready_pairs(session.study)) < session.study.main_trials:
         raise ImagesNotReady
@@ -131,10 +167,10 @@ def record_response(participant: Participant, trial: Trial, answer: Answer) -> R
     The chosen side again is acknowledged again, with what was stored first; another is refused.
     """
     if participant.trials.unanswered().order_by("index").first() == trial:
-        # Of two requests at once the database keeps one, and both read that one.
-        Response.objects.bulk_create(
-            [Response(trial=trial, **asdict(answer))], ignore_conflicts=True
-        )
+        # One statement, which commits by itself. Of two requests at once the database refuses one,
+        # which reads what the other stored.
+        with suppress(IntegrityError):
+            return Response.objects.create(trial=trial, **asdict(answer))
     stored = Response.objects.filter(trial=trial, trial__participant=participant).first()
     if stored is None:
         raise TrialOutOfTurn
@@ -148,9 +184,42 @@ def record_response(participant: Participant, trial: Trial, answer: Answer) -> R
     return stored
 
 
+def record_answers(
+    participant: Participant, moment: QuestionMoment, answers: Mapping[int, str]
+) -> None:
+    """Store what was said to the questions of a moment, by their keys; only the first time."""
+    with transaction.atomic():
+        if not _pass(participant, f"questions_{moment}_at"):
+            return
+        QuestionAnswer.objects.bulk_create(
+            QuestionAnswer(participant=participant, question_id=question, value=value)
+            for question, value in answers.items()
+        )
+
+
+def pass_screen_check(participant: Participant, screen: Mapping[str, object]) -> None:
+    _pass(participant, "screen_checked_at", screen=dict(screen))
+
+
+def note_instructed(participant: Participant) -> None:
+    _pass(participant, "instructed_at")
+
+
+def _pass(participant: Participant, step: str, **found: object) -> bool:
+    """Put a step behind a participant who is under way; False where it was already.
+
+    Of two requests at once, the second waits for the first and changes nothing.
+    """
+    passed = Participant.objects.filter(
+        pk=participant.pk, state=ParticipantState.ACTIVE, **{step: None}
+    ).update(**{step: now()}, **found)
+    participant.refresh_from_db(fields=["state", step, *found])
+    return passed == 1
+
+
 def finish(participant: Participant) -> Participant:
-    """Issue the completion code once every trial is answered; again, the same code."""
-    if participant.trials.unanswered().exists():
+    """Issue the completion code once every trial and question is answered; again, the same."""
+    if progress.what_is_left(participant) is not None:
         raise NotFinished
     Participant.objects.filter(pk=participant.pk, state=ParticipantState.ACTIVE).update(
         state=ParticipantState.FINISHED, finished_at=now(), completion_code=_new_code()

@@ -1,50 +1,25 @@
-"""A study's texts: Markdown in, safe HTML out."""
+"""A study's texts as participants read them."""
 
-import markdown
-import nh3
+import functools
+import hashlib
+
 from django.utils.safestring import SafeString, mark_safe
 
-from studies.models import Study
-
-# Images and inline styles are not for study texts: the first would load while a trial waits, and
-# the content security policy refuses the second.
-ALLOWED_TAGS = {
-    "a", "abbr", "b", "blockquote", "br", "cite", "code", "del", "em", "h2", "h3", "h4", "h5",
-    "h6", "hr", "i", "kbd", "li", "ol", "p", "s", "strong", "sub", "sup", "table", "tbody", "td",
-    "th", "thead", "tr", "u", "ul",
-}
-ALLOWED_ATTRIBUTES = {"a": {"href", "title"}, "abbr": {"title"}, "ol": {"start"}}
+from studies.method.markup import safe_html
+from studies.models import Participant, Study
 
 
-def welcome(study: Study) -> SafeString:
-    return render(study.texts()["welcome"])
+def question(participant: Participant) -> str:
+    """What each trial asks, in the participant's language."""
+    return participant.session.study.texts(participant.language)["question"]
 
 
-def consent(study: Study) -> SafeString:
-    return render(study.texts()["consent"])
+def consent_version(study: Study, language: str) -> str:
+    """The sha256 of the text that is agreed to: its Markdown, in UTF-8."""
+    return hashlib.sha256(study.texts(language)["consent"].encode()).hexdigest()
 
 
-def instructions(study: Study) -> SafeString:
-    return render(study.texts()["instructions"])
-
-
-def debrief(study: Study) -> SafeString:
-    return render(study.texts()["debrief"])
-
-
+@functools.lru_cache(maxsize=256)
 def render(text: str) -> SafeString:
-    """Turn Markdown into HTML that holds nothing active, with headings below the page's own."""
-    html = markdown.markdown(
-        text,
-        extensions=["tables", "sane_lists", "toc"],
-        extension_configs={"toc": {"baselevel": 2}},
-        output_format="html",
-    )
-    clean = nh3.clean(
-        html,
-        tags=ALLOWED_TAGS,
-        attributes=ALLOWED_ATTRIBUTES,
-        url_schemes={"http", "https", "mailto"},
-        set_tag_attribute_values={"a": {"target": "_blank"}},
-    )
-    return mark_safe(clean)
+    """Turn Markdown into HTML that a template shows as it is."""
+    return mark_safe(safe_html(text))

@@ -1,40 +1,38 @@
-"""The pages and the two addresses of JSON that a participant meets."""
+"""The pages and the two addresses of JSON that a participant meets.
 
+Each page of the way is shown to who stands there. Anybody else is led to where they stand, so that
+the back button, an old address and a form sent twice are harmless.
+"""
+
+import contextlib
 import functools
 import uuid
-from collections.abc import Callable
 from typing import Any
 
 from django.core.exceptions import RequestDataTooBig
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
+from django.utils.functional import Promise
+from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from studies.models import Participant, ParticipantState, StudySession, Task
-from studies.participation import progress, services, texts
-from studies.participation.forms import AnswerForm, ConsentForm, MalformedAnswer
+from studies.models import Participant, QuestionMoment, Task, withdraw
+from studies.participation import progress, questions, recruiters, services, texts
+from studies.participation.forms import AnswerForm, MalformedAnswer, ScreenForm
+from studies.participation.places import PlaceLost
+from studies.participation.progress import Step
+from studies.participation.screen import PHONE_BELOW_PX, problem_of
+from studies.participation.visits import (
+    View,
+    elsewhere,
+    find_participant,
+    for_participants,
+    present_participant,
+    with_a_place,
+)
 
 LARGEST_ANSWER_BYTES = 4096
-# The browser's session remembers which participant it is, per study session.
-REMEMBERED = "participants"
-
-View = Callable[..., HttpResponse]
-
-
-def for_participants(view: View) -> View:
-    """Keep an address that holds a secret out of caches, search engines and other sites."""
-
-    @functools.wraps(view)
-    def wrapped(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
-        response = view(request, *args, **kwargs)
-        response.headers.setdefault("Cache-Control", "private, no-store")
-        response.headers["X-Robots-Tag"] = "noindex, nofollow"
-        # Not no-referrer: browsers then send "Origin: null", which the CSRF check refuses.
-        response.headers["Referrer-Policy"] = "same-origin"
-        return response
-
-    return wrapped
 
 
 def with_json_errors(view: View) -> View:
@@ -45,85 +43,99 @@ def with_json_errors(view: View) -> View:
         try:
             return view(request, *args, **kwargs)
         except Http404:
-            return _problem("There is no such comparison here.", status=404)
+            return _problem(_("There is no such comparison here."), status=404)
         except MalformedAnswer as error:
             return _problem(str(error), status=400)
         except RequestDataTooBig:
-            return _problem("The answer is too large.", status=413)
+            return _problem(_("The answer is too large."), status=413)
         except services.AnswerRefused as refusal:
             return _problem(refusal.sentence, status=409)
+        except PlaceLost as refusal:
+            # Not 409: the answer is worth keeping until a place is free.
+            return _problem(refusal.sentence, status=403)
 
     return wrapped
 
 
 @require_safe
 @for_participants
-def landing(request: HttpRequest, session_id: uuid.UUID) -> HttpResponse:
-    """Welcome a visitor. Takes no place: previews and prefetchers open links too."""
-    session = _session(session_id)
-    if (participant := _remembered(request, session)) is not None:
-        return redirect("resume", token=participant.token)
-    try:
-        services.check_entry(session)
-    except services.EntryRefused as refusal:
-        return _refused(request, refusal)
-    return render(request, "participation/landing.html",
-                  {"session": session, "text": texts.welcome(session.study)})
+@with_a_place
+def resume(request: HttpRequest, token: uuid.UUID) -> HttpResponse:
+    """Lead to where the participant stands."""
+    return redirect(progress.where_now(present_participant(token)), token=token)
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
 @for_participants
-def consent(request: HttpRequest, session_id: uuid.UUID) -> HttpResponse:
-    """Ask for agreement; the POST that gives it takes a place."""
-    session = _session(session_id)
-    if (participant := _remembered(request, session)) is not None:
-        return redirect("resume", token=participant.token)
-    form = ConsentForm(request.POST if request.method == "POST" else None)
-    try:
-        if form.is_valid():
-            # Scoped to the session: nobody can name another session's participant.
-            token = uuid.uuid5(session.public_id, str(form.cleaned_data["attempt"]))
-            participant = services.start(session, token=token)
-            _remember(request, participant)
-            return redirect("instructions", token=participant.token)
-        services.check_entry(session)
-    except services.EntryRefused as refusal:
-        return _refused(request, refusal)
-    attempt = form.cleaned_data.get("attempt") if form.is_bound else None
-    return render(request, "participation/consent.html",
-                  {"form": form, "attempt": attempt or uuid.uuid4(),
-                   "text": texts.consent(session.study)},
+@with_a_place
+def answer_questions(request: HttpRequest, token: uuid.UUID, moment: str) -> HttpResponse:
+    """The experimenter's own questions, before or after the trials."""
+    participant = present_participant(token)
+    if (stands := elsewhere(participant, Step(f"questions_{moment}"))) is not None:
+        return stands
+    when = QuestionMoment(moment)
+    form = questions.QuestionsForm(
+        request.POST if request.method == "POST" else None,
+        questions=questions.asked_of(participant, when), language=participant.language,
+    )
+    if form.is_valid():
+        services.record_answers(participant, when, form.answers())
+        return redirect(progress.where_now(participant), token=token)
+    return render(request, "participation/questions.html",
+                  {"participant": participant, "form": form, "is_after": moment == "after"},
                   status=400 if form.is_bound else 200)
 
 
-@require_safe
+@require_http_methods(["GET", "HEAD", "POST"])
 @for_participants
-def resume(request: HttpRequest, token: uuid.UUID) -> HttpResponse:
-    """Lead to where the participant was."""
-    participant = _participant(token)
-    if participant.state == ParticipantState.FINISHED:
-        return redirect("done", token=token)
-    return redirect("trials" if progress.has_answered(participant) else "instructions",
-                    token=token)
-
-
-@require_safe
-@for_participants
-def instructions(request: HttpRequest, token: uuid.UUID) -> HttpResponse:
-    participant = _participant(token)
+@with_a_place
+def screen(request: HttpRequest, token: uuid.UUID) -> HttpResponse:
+    """Check that the trials can be shown in this window."""
+    participant = present_participant(token)
+    if (stands := elsewhere(participant, Step.SCREEN)) is not None:
+        return stands
     study = participant.session.study
+    form = ScreenForm(request.POST if request.method == "POST" else None)
+    problem = ""
+    if form.is_bound:
+        problem = problem_of(study, form.cleaned_data) if form.is_valid() else "unmeasured"
+        if not problem:
+            services.pass_screen_check(participant, form.cleaned_data)
+            return redirect(progress.where_now(participant), token=token)
+    own_link = request.build_absolute_uri(reverse("resume", args=[token]))
+    return render(request, "participation/screen.html",
+                  {"participant": participant, "study": study, "form": form, "problem": problem,
+                   "phone_below_px": PHONE_BELOW_PX, "own_link": own_link},
+                  status=400 if problem else 200)
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@for_participants
+@with_a_place
+def instructions(request: HttpRequest, token: uuid.UUID) -> HttpResponse:
+    participant = present_participant(token)
+    if (stands := elsewhere(participant, Step.INSTRUCTIONS)) is not None:
+        return stands
+    if request.method == "POST":
+        services.note_instructed(participant)
+        return redirect(progress.where_now(participant), token=token)
+    study = participant.session.study
+    written = study.texts(participant.language)
     return render(request, "participation/instructions.html",
-                  {"participant": participant, "study": study,
-                   "text": texts.instructions(study)})
+                  {"participant": participant, "question": written["question"],
+                   "text": texts.render(written["instructions"]),
+                   "counts": progress.count_trials(participant),
+                   "has_reference": study.task == Task.SIMILARITY})
 
 
 @require_safe
 @for_participants
+@with_a_place
 def trials(request: HttpRequest, token: uuid.UUID) -> HttpResponse:
     """The one page on which every trial is shown."""
-    participant = _participant(token)
-    if participant.state == ParticipantState.FINISHED:
-        return redirect("done", token=token)
+    participant = present_participant(token)
+    if (stands := elsewhere(participant, Step.TRIALS)) is not None:
+        return stands
     study = participant.session.study
     return render(request, "participation/trials.html",
                   {"participant": participant, "study": study,
@@ -134,7 +146,7 @@ def trials(request: HttpRequest, token: uuid.UUID) -> HttpResponse:
 @for_participants
 @with_json_errors
 def next_trial(request: HttpRequest, token: uuid.UUID) -> HttpResponse:
-    return _where_now(_participant(token))
+    return _where_now(present_participant(token))
 
 
 @require_POST
@@ -142,7 +154,7 @@ def next_trial(request: HttpRequest, token: uuid.UUID) -> HttpResponse:
 @with_json_errors
 def answer(request: HttpRequest, token: uuid.UUID, trial_id: uuid.UUID) -> HttpResponse:
     """Store one answer; what comes next rides on the acknowledgement."""
-    participant = _participant(token)
+    participant = present_participant(token)
     trial = get_object_or_404(participant.trials, public_id=trial_id)
     services.record_response(participant, trial, AnswerForm.from_body(_body(request)).answer())
     return _where_now(participant)
@@ -153,7 +165,7 @@ def answer(request: HttpRequest, token: uuid.UUID, trial_id: uuid.UUID) -> HttpR
 @with_json_errors
 def stimulus(request: HttpRequest, token: uuid.UUID, trial_id: uuid.UUID) -> HttpResponse:
     """Send the trial's one file, without a name, a date or a tag that could tell it apart."""
-    participant = _participant(token)
+    participant = present_participant(token)
     for trial in progress.reachable_trials(participant):
         if trial.public_id == trial_id:
             with progress.stimulus_of(trial).image.open("rb") as file:
@@ -165,41 +177,42 @@ def stimulus(request: HttpRequest, token: uuid.UUID, trial_id: uuid.UUID) -> Htt
 
 @require_safe
 @for_participants
+@with_a_place
 def done(request: HttpRequest, token: uuid.UUID) -> HttpResponse:
-    try:
-        participant = services.finish(_participant(token))
-    except services.NotFinished:
-        return redirect("resume", token=token)
+    """Thank the participant, and show the code."""
+    participant = present_participant(token)
+    if (stands := elsewhere(participant, Step.DONE)) is not None:
+        return stands
+    services.finish(participant)
+    study = participant.session.study
+    debrief = study.texts(participant.language)["debrief"] if study.has_debrief else ""
     return render(request, "participation/done.html",
-                  {"participant": participant, "text": texts.debrief(participant.session.study)})
+                  {"participant": participant, "text": texts.render(debrief),
+                   "return_address": recruiters.return_address(participant)})
 
 
-def _session(session_id: uuid.UUID) -> StudySession:
-    return get_object_or_404(StudySession.objects.select_related("study"), public_id=session_id)
+@require_http_methods(["GET", "HEAD", "POST"])
+@for_participants
+def withdraw_participant(request: HttpRequest, token: uuid.UUID) -> HttpResponse:
+    """Ask once, then erase. Open at any time, also to who has lost the place."""
+    participant = find_participant(token)
+    if request.method == "POST":
+        withdraw(participant)
+    if (stands := elsewhere(participant, Step.WITHDRAWN)) is None:
+        return redirect(Step.WITHDRAWN, token=token)
+    return render(request, "participation/withdraw.html",
+                  {"participant": participant, "way_back": stands.url})
 
 
-def _participant(token: uuid.UUID) -> Participant:
-    return get_object_or_404(Participant.objects.select_related("session__study"), token=token)
+@require_safe
+@for_participants
+def withdrawn(request: HttpRequest, token: uuid.UUID) -> HttpResponse:
+    if (stands := elsewhere(find_participant(token), Step.WITHDRAWN)) is not None:
+        return stands
+    return render(request, "participation/withdrawn.html")
 
 
-def _remembered(request: HttpRequest, session: StudySession) -> Participant | None:
-    token = request.session.get(REMEMBERED, {}).get(str(session.public_id))
-    return session.participants.filter(token=token).first() if token else None
-
-
-def _remember(request: HttpRequest, participant: Participant) -> None:
-    tokens = request.session.get(REMEMBERED, {})
-    request.session[REMEMBERED] = {
-        **tokens, str(participant.session.public_id): str(participant.token)
-    }
-
-
-def _refused(request: HttpRequest, refusal: services.EntryRefused) -> HttpResponse:
-    return render(request, "participation/refused.html", {"sentence": refusal.sentence},
-                  status=403)
-
-
-def _problem(sentence: str, *, status: int) -> JsonResponse:
+def _problem(sentence: str | Promise, *, status: int) -> JsonResponse:
     return JsonResponse({"error": sentence}, status=status)
 
 
@@ -207,7 +220,7 @@ def _body(request: HttpRequest) -> bytes:
     """The request's body, if it is JSON and as small as an answer is."""
     # Django has read any form body already, and would refuse to hand it out again.
     if request.content_type != "application/json":
-        raise MalformedAnswer("The answer must be sent as application/json.")
+        raise MalformedAnswer(_("The answer must be sent as application/json."))
     if len(request.body) > LARGEST_ANSWER_BYTES:
         raise RequestDataTooBig
     return request.body
@@ -217,7 +230,8 @@ def _where_now(participant: Participant) -> JsonResponse:
     """The current trial and the next, or, after the last, the address of the last page."""
     shown = progress.current_and_next(participant)
     if not shown:
-        services.finish(participant)
+        with contextlib.suppress(services.NotFinished):  # Questions may follow the last trial.
+            services.finish(participant)
         return JsonResponse({"trial": None, "upcoming": None,
                              "done": reverse("done", kwargs={"token": participant.token})})
     trial, *rest = [_described(participant, each) for each in shown]

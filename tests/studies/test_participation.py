@@ -10,7 +10,6 @@ from typing import Any
 
 import pytest
 from django.db import connection, transaction
-from django.http import HttpResponse
 from django.test import Client
 from django.utils.timezone import now
 from pytest_django import DjangoAssertNumQueries
@@ -26,11 +25,12 @@ from studies.models import (
     Trial,
     TrialKind,
 )
-from studies.participation import services, texts
+from studies.participation import services
 from studies.participation.forms import AnswerForm, MalformedAnswer
 from studies.participation.services import Answer, finish, record_response, start
 from tests import factories
 from tests.conftest import wait_until
+from tests.studies.walking import enter, go_on
 
 LEFT = Answer(chosen_side="left", response_ms=812, input_method="keyboard")
 RIGHT = Answer(chosen_side="right", response_ms=640, input_method="pointer")
@@ -73,14 +73,6 @@ def send(client: Client, participant: Participant, trial: Trial, body: object) -
                        json.dumps(body), content_type="application/json")
 
 
-def agree(client: Client, session: StudySession) -> Any:
-    page = client.get(f"/join/{session.public_id}/consent").content.decode()
-    attempt = re.search(r'name="attempt" value="([^"]+)"', page)
-    assert attempt
-    return client.post(f"/join/{session.public_id}/consent",
-                       {"attempt": attempt[1], "agreed": "on"})
-
-
 class TestStart:
     def test_whole_plan_is_stored(self, session: StudySession) -> None:
         trials = ordered(start(session))
@@ -107,7 +99,7 @@ class TestStart:
         StudySession.objects.filter(pk=session.pk).update(**values)
         with pytest.raises(refusal) as refused:
             start(session)
-        assert refused.value.sentence.endswith(".")
+        assert str(refused.value.sentence).endswith(".")
         assert session.participants.count() == 1
 
     def test_too_few_ready_pairs_are_said(self, db: None) -> None:
@@ -292,116 +284,6 @@ class TestFinish:
         assert len({finish(person).completion_code for person in people}) == 2
 
 
-class TestWay:
-    def test_looking_takes_no_place(self, client: Client, session: StudySession) -> None:
-        for address in (f"/join/{session.public_id}/", f"/join/{session.public_id}/consent"):
-            for method in (client.get, client.head):
-                assert method(address).status_code == 200
-        assert not Participant.objects.exists()
-
-    def test_agreeing_leads_to_the_instructions(
-        self, client: Client, session: StudySession
-    ) -> None:
-        reply = agree(client, session)
-        participant = Participant.objects.get()
-        assert reply["Location"] == f"/take/{participant.token}/instructions"
-        assert client.get(reply["Location"]).status_code == 200
-
-    def test_double_click_on_start_takes_one_place(self, session: StudySession) -> None:
-        body = {"attempt": str(uuid.uuid4()), "agreed": "on"}
-        # Two browsers, as neither of two simultaneous requests has the other's cookie.
-        replies = [Client().post(f"/join/{session.public_id}/consent", body) for _ in range(2)]
-        assert replies[0]["Location"] == replies[1]["Location"]
-        assert Participant.objects.count() == 1
-
-    def test_without_agreement_there_is_no_participant(
-        self, client: Client, session: StudySession
-    ) -> None:
-        attempt = str(uuid.uuid4())
-        for body in ({}, {"attempt": attempt}, {"attempt": "x", "agreed": "on"}):
-            reply = client.post(f"/join/{session.public_id}/consent", body)
-            assert reply.status_code == 400
-            kept = re.search(r'name="attempt" value="([0-9a-f-]{36})"', reply.content.decode())
-            assert kept
-            assert (kept[1] == attempt) is (body.get("attempt") == attempt)
-        assert not Participant.objects.exists()
-
-    def test_same_link_leads_back_to_where_one_was(
-        self, client: Client, session: StudySession
-    ) -> None:
-        agree(client, session)
-        participant = Participant.objects.get()
-        link = f"/join/{session.public_id}/"
-        way = f"/take/{participant.token}"
-        assert client.get(link, follow=True).redirect_chain[-1][0] == f"{way}/instructions"
-        record_response(participant, ordered(participant)[0], LEFT)
-        assert client.get(link, follow=True).redirect_chain[-1][0] == f"{way}/trials"
-        answer_all(participant)
-        finish(participant)
-        assert client.get(link, follow=True).redirect_chain[-1][0] == f"{way}/done"
-        assert agree_again(client, session)["Location"] == f"{way}/"
-        assert Participant.objects.count() == 1
-
-    @pytest.mark.parametrize(("values", "sentence"), [
-        ({"state": SessionState.DRAFT}, services.SessionNotOpen.sentence),
-        ({"state": SessionState.CLOSED, "closed_at": now()}, services.SessionClosed.sentence),
-        ({"quota": 1}, services.SessionFull.sentence),
-    ])
-    def test_who_cannot_start_reads_why(
-        self, client: Client, participant: Participant, values: dict, sentence: str
-    ) -> None:
-        StudySession.objects.update(**values)
-        link = f"/join/{participant.session.public_id}/"
-        for reply in (client.get(link), client.get(f"{link}consent"),
-                      agree_again(client, participant.session)):
-            assert reply.status_code == 403
-            assert sentence in reply.content.decode()
-        assert Participant.objects.count() == 1
-
-    def test_done_page_shows_the_code_only_at_the_end(
-        self, client: Client, participant: Participant
-    ) -> None:
-        done = f"/take/{participant.token}/done"
-        assert client.get(done).status_code == 302
-        answer_all(participant)
-        reply = client.get(done)
-        participant.refresh_from_db()
-        assert participant.completion_code in reply.content.decode()
-
-    def test_unknown_links_are_kindly_not_found(self, client: Client, db: None) -> None:
-        for address in (f"/join/{uuid.uuid4()}/", f"/take/{uuid.uuid4()}/", "/join/x/",
-                        f"/take/{uuid.uuid4()}/trials"):
-            reply = client.get(address)
-            assert reply.status_code == 404
-            assert "There is nothing at this address" in reply.content.decode()
-
-    def test_pages_stay_out_of_caches_and_search_engines(
-        self, client: Client, participant: Participant
-    ) -> None:
-        for address in (f"/join/{participant.session.public_id}/",
-                        f"/take/{participant.token}/trials", f"/take/{participant.token}/next"):
-            headers = client.get(address).headers
-            assert headers["X-Robots-Tag"] == "noindex, nofollow"
-            assert headers["Referrer-Policy"] == "same-origin"
-            assert headers["Cache-Control"] == "private, no-store"
-
-    def test_post_without_its_token_is_refused_in_plain_words(
-        self, session: StudySession, participant: Participant
-    ) -> None:
-        client = Client(enforce_csrf_checks=True)
-        replies = [client.post(f"/join/{session.public_id}/consent", {"agreed": "on"}),
-                   send(client, participant, ordered(participant)[0], BODY)]
-        for reply in replies:
-            assert reply.status_code == 403
-            assert "Please try once more" in reply.content.decode()
-        assert not Response.objects.exists()
-
-
-def agree_again(client: Client, session: StudySession) -> HttpResponse:
-    return client.post(f"/join/{session.public_id}/consent",  # type: ignore[return-value]
-                       {"attempt": str(uuid.uuid4()), "agreed": "on"})
-
-
 class TestAnswering:
     def test_answer_is_stored_with_its_measurements_and_brings_the_next_trial(
         self, client: Client, participant: Participant
@@ -565,10 +447,10 @@ class TestStimulus:
 
 def test_nothing_sent_tells_the_condition(client: Client, session: StudySession) -> None:
     """Every page and reply of one participant, searched for what only the server may know."""
-    replies = [client.get(f"/join/{session.public_id}/"), agree(client, session)]
+    replies = [client.get(f"/join/{session.public_id}/"), enter(client, session)]
     participant = Participant.objects.get()
-    replies += [client.get(f"/take/{participant.token}/{page}")
-                for page in ("instructions", "trials", "next")]
+    replies += [go_on(client, replies[-1])]
+    replies += [client.get(f"/take/{participant.token}/next")]
     replies += [send(client, participant, trial, BODY) for trial in ordered(participant)]
     replies.append(client.get(f"/take/{participant.token}/done"))
     said = "\n".join(f"{dict(reply.headers)}\n{reply.content.decode()}" for reply in replies)
@@ -585,29 +467,3 @@ def test_nothing_sent_tells_the_condition(client: Client, session: StudySession)
             for one, other in pairwise(both):
                 assert {name for name in one if one[name] != other[name]} <= {
                     "id", "stimulus", "answer", "index", "kind", "total"}
-
-
-class TestTexts:
-    def test_markdown_becomes_harmless_html_below_the_pages_heading(self) -> None:
-        html = texts.render("# Hello\n\n<script>alert(1)</script>*you* [a](javascript:x) "
-                            "<b onclick=x style=color:red>b</b> <img src=x>")
-        assert "<h2>Hello</h2>" in html
-        assert "<em>you</em>" in html
-        for active in ("script", "onclick", "style", "<img", "javascript"):
-            assert active not in html
-
-    def test_study_without_texts_has_sensible_ones(self, db: None) -> None:
-        study = factories.make_study(practice_trials=2, main_trials=30, consent_text="  \n")
-        assert "32 comparisons" in texts.welcome(study)
-        assert "5 minutes" in texts.welcome(study)
-        assert "voluntary" in texts.consent(study)
-        assert "side by side" in texts.instructions(study)
-        study.task = "similarity"
-        assert "above" in texts.instructions(study)
-        assert "Thank you" in texts.debrief(study)
-
-    def test_study_texts_come_first(self, client: Client, db: None) -> None:
-        study = factories.make_study(welcome_text="Come **in** {study}")
-        session = factories.make_open_session(study=study)
-        page = client.get(f"/join/{session.public_id}/").content.decode()
-        assert "Come <strong>in</strong> {study}" in page

@@ -40,7 +40,7 @@ def come_to_the_trials(page: Page, site: str, session: StudySession) -> None:
     page.get_by_role("link", name="Continue").click()
     page.get_by_role("checkbox").check()
     page.get_by_role("button", name="Agree and continue").click()
-    page.get_by_role("link", name="I am ready").click()
+    page.get_by_role("button", name="I am ready").click()
 
 
 def wait_for_trial(page: Page, number: int) -> None:
