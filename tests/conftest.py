@@ -66,9 +66,9 @@ def running_worker(**environment: str) -> Iterator[subprocess.Popen[bytes]]:
         yield process
 
 
-@pytest.fixture
-def site(transactional_db: None) -> Iterator[str]:
-    """The address of a real uvicorn server on the test database."""
+@contextmanager
+def running_site() -> Iterator[str]:
+    """A real uvicorn server on the test database; its address."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
@@ -76,6 +76,12 @@ def site(transactional_db: None) -> Iterator[str]:
                          "--log-level", "warning"):
         address = f"http://127.0.0.1:{port}"
         wait_until(lambda: _answers(f"{address}/healthz"), seconds=30)
+        yield address
+
+
+@pytest.fixture
+def site(transactional_db: None) -> Iterator[str]:
+    with running_site() as address:
         yield address
 
 
