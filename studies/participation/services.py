@@ -2,11 +2,12 @@
 
 import logging
 import secrets
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from uuid import UUID, uuid4
 
-from django.db import transaction
+from django.db import IntegrityError, transaction
 from django.db.models import Count, Q
 from django.utils.timezone import now
 
@@ -131,10 +132,10 @@ def record_response(participant: Participant, trial: Trial, answer: Answer) -> R
     The chosen side again is acknowledged again, with what was stored first; another is refused.
     """
     if participant.trials.unanswered().order_by("index").first() == trial:
-        # Of two requests at once the database keeps one, and both read that one.
-        Response.objects.bulk_create(
-            [Response(trial=trial, **asdict(answer))], ignore_conflicts=True
-        )
+        # One statement, which commits by itself. Of two requests at once the database refuses one,
+        # which reads what the other stored.
+        with suppress(IntegrityError):
+            return Response.objects.create(trial=trial, **asdict(answer))
     stored = Response.objects.filter(trial=trial, trial__participant=participant).first()
     if stored is None:
         raise TrialOutOfTurn
