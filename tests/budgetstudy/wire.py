@@ -37,7 +37,7 @@ def _read(connection: socket.socket) -> tuple[int, bytes]:
             piece = connection.recv(65536)
         except ConnectionResetError:
             piece = b""
-        received += piece
+        received = (received + piece).removeprefix(b"HTTP/1.1 100 Continue\r\n\r\n")
         head, _, rest = received.partition(b"\r\n\r\n")
         if not piece or (rest and len(rest) >= _length(head)):
             break
