@@ -25,6 +25,11 @@ CHROMIUM_FLAGS = [
 ]
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--hostile-runs", type=int, default=20, metavar="N",
+                     help="sequences of hostile requests to try (a thorough run: 2000)")
+
+
 @pytest.fixture(scope="session", autouse=True)
 def collected_static() -> None:
     shutil.rmtree(settings.MEDIA_ROOT, ignore_errors=True)

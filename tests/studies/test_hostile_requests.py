@@ -1,6 +1,7 @@
 """What no participant's browser would send: refused in one sentence, and never an error of ours."""
 
 from collections.abc import Iterator
+from uuid import UUID
 
 import pytest
 from django.urls import URLPattern, reverse
@@ -34,12 +35,14 @@ BODIES = {
     "half a file": b'--x\r\nContent-Disposition: form-data; name="a"; filename="b"\r\n\r\nxx',
 }
 TYPES = [
-    JSON, FORM, "Content-Type: multipart/form-data; boundary=x", "Content-Type: multipart/form-data",
-    "Content-Type: application/json; charset=nonsense", "Content-Type: \xff", "Content-Type: ",
+    JSON, FORM, "Content-Type: multipart/form-data; boundary=x",
+    "Content-Type: multipart/form-data", "Content-Type: application/json; charset=nonsense",
+    "Content-Type: \xff", "Content-Type: ",
     "Content-Type: application/x-www-form-urlencoded; charset=utf-7",
 ]
 HEADERS = [
-    "Cookie: csrftoken=\x01; sessionid=%00", "Cookie: ;;;===;\xff", "Cookie: sessionid=" + "x" * 5000,
+    "Cookie: csrftoken=\x01; sessionid=%00", "Cookie: ;;;===;\xff",
+    "Cookie: sessionid=" + "x" * 5000,
     "X-CSRFToken: \xff", "Accept-Language: " + "x-" * 3000, "Accept-Language: \xff;q=nan",
     "Referer: http://[", "Origin: null", "Origin: http://[", "If-Modified-Since: yesterday",
     "Range: bytes=-", "X-Forwarded-Proto: \x7f", "X-Forwarded-Host: a,b", "Host: \xe4.example",
@@ -49,6 +52,7 @@ QUERIES = [
     "", "?%00", "?PROLIFIC_PID=%00", "?a=%ff%fe", "?" + "a=1&" * 3000, "?" + "x" * 30_000,
     "?PROLIFIC_PID=a&PROLIFIC_PID=b", "?language=%00", "?language=" + "e" * 2000, "?%", "?=&;&",
 ]
+TAILS = ["%00", "%ff%fe", "%2e%2e/%2e%2e/etc/passwd", "/" * 500, "x" * 9000, "%", "%d8%00", "\xe4"]
 METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE"]
 
 
@@ -76,9 +80,10 @@ def paths_of(participant: Participant) -> list[str]:
     return [*taking_part, *others, "/", "/nothing/here", "/admin/login/"]
 
 
-def _path(pattern: URLPattern, given: dict[str, object], known: dict[str, object]) -> str:
+def _path(pattern: URLPattern, given: dict[str, UUID], known: dict[str, UUID]) -> str:
     asked = pattern.pattern.converters
-    return reverse(pattern.name, kwargs=given | {name: known.get(name, 1) for name in asked})
+    others = {name: known.get(name, 1) for name in asked}
+    return reverse(pattern.name, kwargs={**given, **others})
 
 
 def assert_refused_or_served(site: str, sent: bytes) -> None:
@@ -101,8 +106,7 @@ def test_any_query_is_served_or_refused(site: str, participant: Participant) -> 
 
 def test_any_path_is_served_or_refused(site: str, participant: Participant) -> None:
     for path in paths_of(participant):
-        for tail in ("%00", "%ff%fe", "%2e%2e/%2e%2e/etc/passwd", "/" * 500, "x" * 9000, "%", "%d8%00",
-                         "\xe4"):
+        for tail in TAILS:
             assert_refused_or_served(site, request("GET", path + tail))
 
 
@@ -128,7 +132,8 @@ def test_what_is_no_http_is_refused(site: str) -> None:
     for sent in (b"\x16\x03\x01\x02\x00\x01\x00", b"GET\r\n\r\n", b"GET / HTTP/9.9\r\n\r\n",
                  b"\x00" * 1000 + b"\r\n\r\n", request("GET", "no-slash"), request("GET", "*"),
                  request("GET", "http://other.example/"), request("CONNECT", "other.example:443"),
-                 request("POST", "/", "Content-Length: -1"), request("POST", "/", "Content-Length: x"),
+                 request("POST", "/", "Content-Length: -1"),
+                 request("POST", "/", "Content-Length: x"),
                  request("POST", "/", "Transfer-Encoding: chunked", body=b"zz\r\n"),
                  request("GET", "/", "Upgrade: websocket", "Connection: Upgrade")):
         assert exchange(site, sent)[0] < 500, sent
