@@ -62,18 +62,18 @@ async def send_crowd(site: str, link: str, *, participants: int, trials: int, in
     """
     tally = Tally()
     browsers = [Browser(site, observe=tally.observe) for _ in range(participants)]
-    bots = [Bot(browser, seed=seed, fail=tally.fail) for seed, browser in enumerate(browsers)]
+    everyone = [Bot(browser, seed=seed, fail=tally.fail) for seed, browser in enumerate(browsers)]
     beside = [asyncio.create_task(watch.keep_looking()),
               asyncio.create_task(_report(tally, wanted=participants * trials, report=report))]
     try:
-        bots = await _all(bots, tally, lambda n, bot: _arrive(bot, link, n / arrivals_per_s))
+        bots = await _all(everyone, tally, lambda n, bot: _arrive(bot, link, n / arrivals_per_s))
         began, cpu_before = time.monotonic(), watch.cpu_seconds()
         bots = await _all(bots, tally, lambda n, bot: bot.answer_all(
             _pace(began, interval=interval, share=n / participants)))
         tally.answering_seconds = time.monotonic() - began
         tally.answering_cpu_seconds = {name: seconds - cpu_before[name]
                                        for name, seconds in watch.cpu_seconds().items()}
-        tally.acknowledged = {trial for bot in bots for trial in bot.acknowledged}
+        tally.acknowledged = {trial for bot in everyone for trial in bot.acknowledged}
         bots = await _all(bots, tally, lambda _, bot: bot.leave())
         tally.codes = [bot.code for bot in bots]
     finally:

@@ -69,7 +69,7 @@ class Command(FiguresCommand):
                              f"{load['interval']} and {load['arrivals_per_s']}")
         if options["here"]:
             return self._measure(load)
-        folder = Path(tempfile.mkdtemp(prefix="bench-"))
+        folder = Path(tempfile.mkdtemp(prefix="participants-"))
         figures = self._figures_of_child(folder, load)
         if figures["errors"] or figures["lost"]:
             self._problem = (f"{figures['errors']} errors, {figures['lost']} answers lost. The "
