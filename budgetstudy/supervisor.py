@@ -39,7 +39,7 @@ def require_free_port(host: str, port: int) -> None:
             ) from error
 
 
-def server_commands(host: str, port: int) -> dict[str, list[str]]:
+def server_commands(host: str, port: int, *, web_workers: int = 1) -> dict[str, list[str]]:
     """The processes of one machine: the web, two workers, and the clock.
 
     Images take their turns by the minute; what does not draw must not wait behind them.
@@ -50,7 +50,7 @@ def server_commands(host: str, port: int) -> dict[str, list[str]]:
               "--without-mingle"]
     return {
         "web": [sys.executable, "-m", "uvicorn", "budgetstudy.asgi:application", "--host", host,
-                "--port", str(port), "--log-level", "warning"],
+                "--port", str(port), "--workers", str(web_workers), "--log-level", "warning"],
         "renderer": [*worker, "-Q", "render", "-n", "renderer@%h"],
         "worker": [*worker, "-Q", "default", "-n", "worker@%h"],
         # The plain scheduler keeps no file of its own.

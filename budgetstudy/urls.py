@@ -13,3 +13,8 @@ urlpatterns = [
     path("results/", include("studies.results.urls")),
     path("", include("studies.participation.urls")),
 ]
+
+handler400 = "budgetstudy.problems.bad_request"
+handler403 = "budgetstudy.problems.permission_denied"
+handler404 = "budgetstudy.problems.page_not_found"
+handler500 = "budgetstudy.problems.server_error"

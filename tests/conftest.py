@@ -28,6 +28,11 @@ CHROMIUM_FLAGS = [
 hypothesis_settings.register_profile("thorough", max_examples=2000, deadline=None)
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--hostile-runs", type=int, default=20, metavar="N",
+                     help="sequences of hostile requests to try (a thorough run: 2000)")
+
+
 @pytest.fixture(scope="session", autouse=True)
 def collected_static() -> None:
     shutil.rmtree(settings.MEDIA_ROOT, ignore_errors=True)
@@ -69,9 +74,9 @@ def running_worker(**environment: str) -> Iterator[subprocess.Popen[bytes]]:
         yield process
 
 
-@pytest.fixture
-def site(transactional_db: None) -> Iterator[str]:
-    """The address of a real uvicorn server on the test database."""
+@contextmanager
+def running_site() -> Iterator[str]:
+    """A real uvicorn server on the test database; its address."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
@@ -79,6 +84,12 @@ def site(transactional_db: None) -> Iterator[str]:
                          "--log-level", "warning"):
         address = f"http://127.0.0.1:{port}"
         wait_until(lambda: _answers(f"{address}/healthz"), seconds=30)
+        yield address
+
+
+@pytest.fixture
+def site(transactional_db: None) -> Iterator[str]:
+    with running_site() as address:
         yield address
 
 

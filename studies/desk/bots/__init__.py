@@ -1,0 +1,1 @@
+"""Simulated participants, who take part over HTTP as a browser does."""
