@@ -3,16 +3,13 @@
 import logging
 import secrets
 from dataclasses import asdict, dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from uuid import UUID, uuid4
 
 from django.db import transaction
-from django.db.models import Count, Q
 from django.utils.timezone import now
 
-from studies.method.plans import PlannedTrial, PlanPair, SideName, count_showable, draw_plan
 from studies.models import (
-    Pair,
     Participant,
     ParticipantState,
     Response,
@@ -20,15 +17,13 @@ from studies.models import (
     Study,
     StudySession,
     Trial,
-    TrialKind,
 )
+from studies.participation import planning
 
 logger = logging.getLogger(__name__)
 # Without the letters and digits that are read for one another.
 CODE_LETTERS = "ABCDEFGHJKMNPQRSTUVWXYZ23456789"
 CODE_LENGTH = 12
-# Who started longer ago and has not finished has probably left.
-STILL_LIKELY_TO_FINISH = timedelta(hours=2)
 
 
 class EntryRefused(Exception):
@@ -105,11 +100,7 @@ def start(session: StudySession, *, token: UUID | None = None) -> Participant:
         participant = Participant.objects.create(
             session=session, token=token, plan_seed=secrets.randbits(63), consented_at=now()
         )
-        Trial.objects.bulk_create(
-            Trial(participant=participant, index=index, kind=planned.kind,
-                  pair_id=planned.pair_id, candidate_side=planned.candidate_side)
-            for index, planned in enumerate(_draw(study, participant.plan_seed), start=1)
-        )
+        planning.plan_trials(participant, study)
     return participant
 
 
@@ -119,9 +110,9 @@ def check_entry(session: StudySession) -> None:
         raise SessionNotOpen
     if session.state == SessionState.CLOSED:
         raise SessionClosed
-    if session.participants.count() >= session.quota:
+    if session.participants.holding_places().count() >= session.quota:
         raise SessionFull
-    if count_showable(_ready_pairs(session.study)) < session.study.main_trials:
+    if not planning.has_enough_images(session.study):
         raise ImagesNotReady
 
 
@@ -157,26 +148,6 @@ def finish(participant: Participant) -> Participant:
     )
     participant.refresh_from_db(fields=["state", "finished_at", "completion_code"])
     return participant
-
-
-def _ready_pairs(study: Study) -> list[PlanPair]:
-    rows = Pair.objects.ready().filter(contrast__study=study)
-    return [PlanPair(*row) for row in rows.values_list("pk", "contrast_id", "prompt_id")]
-
-
-def _draw(study: Study, seed: int) -> list[PlannedTrial]:
-    """Draw a plan that balances what is or will likely be answered: who left gives it back."""
-    counted = Q(participant__state=ParticipantState.FINISHED) | Q(
-        participant__created_at__gte=now() - STILL_LIKELY_TO_FINISH
-    )
-    rows = (
-        Trial.objects.filter(counted, kind=TrialKind.MAIN, pair__contrast__study=study)
-        .values_list("pair_id", "candidate_side")
-        .annotate(num_shown=Count("pk"))
-    )
-    shown: dict[tuple[int, SideName], int] = {(pair, side): count for pair, side, count in rows}
-    return draw_plan(_ready_pairs(study), shown, practice_trials=study.practice_trials,
-                     main_trials=study.main_trials, seed=seed)
 
 
 def _new_code() -> str:
