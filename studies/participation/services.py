@@ -89,6 +89,8 @@ def start(session: StudySession, *, token: UUID | None = None) -> Participant:
     trials of the study, the quota counts participants of the session.
     """
     token = token or uuid4()
+    # Before the locks, which everybody else waits for.
+    ready = planning.ready_pairs(session.study)
     with transaction.atomic():
         # In the order in which opening a session locks them, or each could wait for the other.
         study = Study.objects.select_for_update(no_key=True).get(sessions=session.pk)
@@ -96,15 +98,15 @@ def start(session: StudySession, *, token: UUID | None = None) -> Participant:
         session.study = study
         if (known := session.participants.filter(token=token).first()) is not None:
             return known
-        check_entry(session)
+        check_entry(session, ready=ready)
         participant = Participant.objects.create(
             session=session, token=token, plan_seed=secrets.randbits(63), consented_at=now()
         )
-        planning.plan_trials(participant, study)
+        planning.plan_trials(participant, study, ready=ready)
     return participant
 
 
-def check_entry(session: StudySession) -> None:
+def check_entry(session: StudySession, *, ready: planning.ReadyPairs | None = None) -> None:
     """Refuse where a new participant could not start. Only `start` asks under the lock."""
     if session.state == SessionState.DRAFT:
         raise SessionNotOpen
@@ -112,7 +114,7 @@ def check_entry(session: StudySession) -> None:
         raise SessionClosed
     if session.participants.holding_places().count() >= session.quota:
         raise SessionFull
-    if not planning.has_enough_images(session.study):
+    if not planning.are_enough(ready or planning.ready_pairs(session.study), session.study):
         raise ImagesNotReady
 
 

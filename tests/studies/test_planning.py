@@ -76,7 +76,7 @@ def test_the_stored_seed_draws_the_stored_plan_again(session: StudySession) -> N
     before = [(trial.kind, trial.pair_id, trial.candidate_side) for trial in ordered(participant)]
     participant.trials.exclude(repeat_of=None).delete()
     participant.trials.all().delete()
-    planning.plan_trials(participant, session.study)
+    planning.plan_trials(participant, session.study, ready=planning.ready_pairs(session.study))
     assert before == [(trial.kind, trial.pair_id, trial.candidate_side)
                       for trial in ordered(participant)]
 
