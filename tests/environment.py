@@ -12,6 +12,12 @@ os.environ["BUDGETSTUDY_DATA_DIR"] = os.environ.get(
 os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "1"
 os.environ.setdefault("BUDGETSTUDY_LOG_LEVEL", "WARNING")
 
+from hypothesis import HealthCheck, settings
+
 from budgetstudy.embedded import start_servers
+
+# No test may fail because the machine is slow.
+settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("patient")
 
 start_servers()

@@ -130,6 +130,14 @@ def make_ready_pair(*, contrast: Contrast, num_steps: int = 8) -> Pair:
     return pair
 
 
+def make_catch_pairs(study: Study, number: int) -> list[Pair]:
+    """Ready catch pairs, of prompts that nothing else shows."""
+    contrast = make_contrast(study=study, is_catch=True,
+                             candidate_arm=f"fixed({study.catch_steps})")
+    return [make_ready_pair(contrast=contrast, num_steps=study.catch_steps)
+            for _ in range(number)]
+
+
 def make_open_session(*, num_pairs: int = 6, study: Study | None = None,
                       **values: Any) -> StudySession:
     """An open session of a study whose pairs are ready to be shown."""
@@ -138,6 +146,8 @@ def make_open_session(*, num_pairs: int = 6, study: Study | None = None,
     for _ in range(num_pairs):
         pair = make_ready_pair(contrast=contrast)
         StudyPrompt.objects.create(study=study, prompt=pair.prompt, position=next(_numbers))
+    if num_catch_pairs := study.num_catch_pairs(num_pairs):
+        make_catch_pairs(study, num_catch_pairs)
     defaults = {"name": f"session {next(_numbers)}", "state": SessionState.OPEN,
                 "opened_at": now()}
     return StudySession.objects.create(study=study, **(defaults | values))

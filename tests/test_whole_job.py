@@ -19,7 +19,7 @@ from tests.conftest import wait_until
 
 pytestmark = pytest.mark.browser
 ROOT = Path(__file__).resolve().parent.parent
-NUM_TRIALS = 18  # Two for practice and sixteen that count.
+NUM_TRIALS = 22  # Two for practice, sixteen that count, two catch trials and two repeats.
 
 
 class Demo:
@@ -134,7 +134,9 @@ def test_from_the_demo_command_to_a_rate_and_its_csv(
         page.get_by_role("link", name=re.compile("csv", re.IGNORECASE)).first.click()
     table = pd.read_csv(io.BytesIO(download.value.path().read_bytes()))
     main = table[table.trial_kind == "main"].dropna(subset=["response"])
-    assert len(main) == NUM_TRIALS - 2
+    assert len(main) == 16
+    assert table.trial_kind.value_counts().to_dict() == {
+        "main": 16, "practice": 2, "catch": 2, "repeat": 2}
     assert shown == pytest.approx(main.is_candidate_chosen.astype(float).mean(), abs=5e-7)
     assert (main.baseline_steps == main.reference_steps).all()
     assert main.candidate_steps.between(1, main.reference_steps - 1).all()

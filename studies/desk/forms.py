@@ -120,14 +120,16 @@ class ContrastForm(forms.ModelForm):
 class ContrastFormSet(PaginationInlineFormSet):
     def clean(self) -> None:
         super().clean()
+        # The database's rule has a column that no row of this form shows, so it is asked here.
+        arms = [tuple(form.cleaned_data.get(name) for name in ("candidate_arm", "baseline_arm"))
+                for form in self.forms if form.is_valid() and form not in self.deleted_forms]
+        if len(set(arms)) < len(arms):
+            raise forms.ValidationError("This comparison is there twice. Remove one of them.")
         # Only here is the study known: a row learns of it after its own cleaning.
         if self.instance.model_id:
             for form in self.forms:
                 for name in ("candidate_arm", "baseline_arm"):
                     self._check_steps(form, name)
-
-    def get_unique_error_message(self, unique_check: Any) -> str:
-        return "This comparison is there twice. Remove one of them."
 
     def _check_steps(self, form: forms.ModelForm, name: str) -> None:
         arm = getattr(form, "cleaned_data", {}).get(name)

@@ -12,7 +12,9 @@ from generation.models import Budget, DiffusionModel, Predictor, Priority, Promp
 from generation.rendering.budgets import predict_budgets
 from generation.rendering.notices import notify_renders_changed
 from generation.rendering.services import request_renders
+from studies.desk import catch_pairs
 from studies.desk.discarding import discard_pairs
+from studies.desk.readiness import missing_for_preparation
 from studies.method.arms import steps_by_prompt
 from studies.models import (
     Contrast,
@@ -62,10 +64,18 @@ def render_priority(study: Study) -> Priority:
 
 
 def stalled() -> list[int]:
-    """Studies that wait for their pairs while no worker is making them."""
-    waiting = Study.objects.filter(state=StudyState.PREPARING, preparation_error="").exclude(
-        pk__in=Pair.objects.values("contrast__study"))
-    return [pk for pk in waiting.order_by("pk").values_list("pk", flat=True) if not is_busy(pk)]
+    """Studies that wait for their pairs while no worker is making them.
+
+    So do those whose experimenter changed the catch trials since their pairs were made.
+    """
+    waiting = Study.objects.filter(state=StudyState.PREPARING, preparation_error="")
+    return [study.pk for study in waiting.order_by("pk")
+            if not _has_its_pairs(study) and not is_busy(study.pk)]
+
+
+def _has_its_pairs(study: Study) -> bool:
+    compared = Pair.objects.filter(contrast__study=study, contrast__is_catch=False)
+    return compared.exists() and catch_pairs.are_up_to_date(study)
 
 
 def _prepare(study_id: int, *, predict: Predict) -> None:
@@ -129,21 +139,28 @@ def _make_pairs(study: Study, budgets: Mapping[int, Budget]) -> None:
     rows = _prompt_rows(study)
     if study.state != StudyState.PREPARING or any(row.prompt_id not in budgets for row in rows):
         return
+    if missing := missing_for_preparation(study):
+        raise ValueError(" ".join(missing))
     num_steps = {row.prompt_id: budgets[row.prompt_id].num_steps for row in rows}
-    contrasts = list(study.contrasts.all())
-    wanted = [pair for contrast in contrasts
+    wanted = [pair for contrast in study.contrasts.compared()
               for pair in _wanted_pairs(contrast, rows, model=study.model, budgets=num_steps)]
     if not wanted:
         raise ValueError(
             "both arms give every prompt the same number of steps, so there is nothing to compare. "
             "Choose other arms."
         )
+    catch = catch_pairs.update_contrast(study, len(rows))
+    if catch is not None:
+        wanted += _wanted_pairs(catch, catch_pairs.choose_prompts(study, rows), model=study.model,
+                                budgets=num_steps)
     has_reference = study.task == Task.SIMILARITY
     renders = request_renders(study.model, _recipes(wanted, study.model,
                                                     has_reference=has_reference),
                               priority=render_priority(study))
     reference_steps = study.model.reference_steps if has_reference else None
     _store(study, [_pair(pair, renders, reference_steps=reference_steps) for pair in wanted])
+    if catch is None:
+        study.contrasts.catch().delete()
     logger.info("study prepared", extra={"study": study.name, "pairs": len(wanted)})
 
 
@@ -192,7 +209,7 @@ def _pair(wanted: _Wanted, renders: Mapping[tuple[int, int, int], Render], *,
 
 
 def _store(study: Study, pairs: Sequence[Pair]) -> None:
-    """Add the pairs that are missing, and replace those whose model was edited since."""
+    """Add the pairs that are missing, and replace those whose design was edited since."""
     existing = Pair.objects.filter(contrast__study=study)
     stored = {_identity(pair): pair.pk for pair in existing}
     current = {_identity(pair) for pair in pairs}

@@ -104,6 +104,8 @@ class Progress:
     time_left: str
     pairs_total: int
     pairs_ready: int
+    catch_total: int
+    catch_ready: int
     is_composing: bool
     contrasts: list[ContrastCount]
     errors: list[Failure]
@@ -133,7 +135,8 @@ class Progress:
 
     @property
     def is_complete(self) -> bool:
-        return 0 < self.pairs_total == self.pairs_ready
+        return (0 < self.pairs_total == self.pairs_ready
+                and self.catch_total == self.catch_ready)
 
     @property
     def is_settled(self) -> bool:
@@ -157,9 +160,10 @@ class Progress:
 def study_progress(study: Study) -> Progress:
     """Read a study's progress, in a fixed number of queries."""
     pairs = Pair.objects.filter(contrast__study=study)
+    total = Counter(pairs.values_list("contrast__is_catch", flat=True))
+    ready = Counter(pairs.ready().values_list("contrast__is_catch", flat=True))
     renders = study_renders(study)
     counts = _counts(renders)
-    contrasts = _contrast_counts(study)
     budgets = Budget.objects.filter(
         predictor=study.predictor_id, prompt__study_prompts__study=study
     )
@@ -169,15 +173,17 @@ def study_progress(study: Study) -> Progress:
         study=study,
         renders=counts,
         time_left="" if counts.is_settled else _time_left(renders),
-        pairs_total=sum(row.pairs for row in contrasts),
-        pairs_ready=pairs.ready().count(),
+        pairs_total=total[False],
+        pairs_ready=ready[False],
+        catch_total=total[True],
+        catch_ready=ready[True],
         is_composing=pairs.composable().exists(),
-        contrasts=contrasts,
+        contrasts=_contrast_counts(study),
         errors=_failures(renders, pairs),
         budgets=summary,
         budget_rows=list(budgets.select_related("prompt").order_by(
             "num_steps", "prompt__text")[:TABLE_ROWS]) if summary else [],
-        gallery=_gallery(pairs),
+        gallery=_gallery(pairs.filter(contrast__is_catch=False)),
         missing=missing_for_launch(study),
     )
 
@@ -226,12 +232,13 @@ def _by_reason(rows: QuerySet, field: str) -> list[tuple[str, int, int]]:
 def _contrast_counts(study: Study) -> list[ContrastCount]:
     num_prompts = StudyPrompt.objects.filter(study=study).count()
     by_contrast = Counter(
-        Pair.objects.filter(contrast__study=study).values_list("contrast", flat=True)
+        Pair.objects.filter(contrast__study=study, contrast__is_catch=False)
+        .values_list("contrast", flat=True)
     )
     is_prepared = bool(by_contrast)
     return [ContrastCount(contrast, pairs=by_contrast[contrast.pk],
                           left_out=num_prompts - by_contrast[contrast.pk] if is_prepared else 0)
-            for contrast in study.contrasts.order_by("pk")]
+            for contrast in study.contrasts.compared().order_by("pk")]
 
 
 def _time_left(renders: QuerySet[Render]) -> str:

@@ -6,6 +6,7 @@ from django.db.models import Q
 
 from generation.models import DiffusionModel, Predictor, Prompt
 from studies.method.arms import ARM_PATTERN
+from studies.method.plans import count_catch_pairs, count_extra
 from studies.method.texts import effective_texts, is_standard_question
 
 MOST_MAIN_TRIALS = 5000
@@ -190,11 +191,27 @@ class Study(models.Model):
     def is_frozen(self) -> bool:
         return self.state == StudyState.FROZEN
 
+    def num_catch_trials(self) -> int:
+        """Of one participant, as are the other numbers of trials."""
+        return self._num_extra()[0]
+
+    def num_repeat_trials(self) -> int:
+        return self._num_extra()[1]
+
     def num_trials(self) -> int:
-        """How many one participant meets, practice, catch trials and repeats included."""
-        extra = [round(self.main_trials * percent / 100)
-                 for percent in (self.catch_percent, self.repeat_percent)]
-        return self.practice_trials + self.main_trials + sum(extra)
+        """How many a participant meets, of all kinds."""
+        return self.practice_trials + self.main_trials + sum(self._num_extra())
+
+    def num_catch_pairs(self, num_prompts: int) -> int:
+        """How many catch pairs the study is given, with so many prompts."""
+        return count_catch_pairs(
+            num_prompts, catch_trials=self.num_catch_trials(),
+            practice_trials=self.practice_trials,
+        ) if self.catch_percent else 0
+
+    def _num_extra(self) -> tuple[int, int]:
+        return count_extra(self.main_trials, catch_percent=self.catch_percent,
+                           repeat_percent=self.repeat_percent)
 
     def texts(self, language: str = "") -> dict[str, str]:
         """What participants read, by name: Markdown, with the standard text for each blank.

@@ -5,20 +5,17 @@ import secrets
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 from uuid import UUID, uuid4
 
 from django.db import IntegrityError, transaction
-from django.db.models import Count, Q
 from django.utils.functional import Promise
 from django.utils.timezone import now
 from django.utils.translation import gettext_lazy as _
 
-from studies.method.plans import PlannedTrial, PlanPair, SideName, count_showable, draw_plan
 from studies.models import (
     Decline,
-    Pair,
     Participant,
     ParticipantState,
     QuestionAnswer,
@@ -29,16 +26,13 @@ from studies.models import (
     Study,
     StudySession,
     Trial,
-    TrialKind,
 )
-from studies.participation import progress, recruiters, texts
+from studies.participation import planning, progress, recruiters, texts
 
 logger = logging.getLogger(__name__)
 # Without the letters and digits that are read for one another.
 CODE_LETTERS = "ABCDEFGHJKMNPQRSTUVWXYZ23456789"
 CODE_LENGTH = 12
-# Who started longer ago and has not finished has probably left.
-STILL_LIKELY_TO_FINISH = timedelta(hours=2)
 
 
 class EntryRefused(Exception):
@@ -106,6 +100,8 @@ def start(session: StudySession, *, token: UUID | None = None, language: str = "
     participants of the session.
     """
     token = recruiters.token_for(session, external_id) if external_id else token or uuid4()
+    # Before the locks, which everybody else waits for.
+    ready = planning.ready_pairs(session.study)
     with transaction.atomic():
         # In the order in which opening a session locks them, or each could wait for the other.
         study = Study.objects.select_for_update(no_key=True).get(sessions=session.pk)
@@ -113,7 +109,7 @@ def start(session: StudySession, *, token: UUID | None = None, language: str = "
         session.study = study
         if (known := _known(session, token, external_id)) is not None:
             return known
-        check_entry(session)
+        check_entry(session, ready=ready)
         participant = Participant.objects.create(
             session=session, token=token, plan_seed=secrets.randbits(63),
             **_agreement(study, language or study.language),
@@ -122,11 +118,7 @@ def start(session: StudySession, *, token: UUID | None = None, language: str = "
             RecruiterIdentity.objects.create(
                 participant=participant, session=session, external_id=external_id
             )
-        Trial.objects.bulk_create(
-            Trial(participant=participant, index=index, kind=planned.kind,
-                  pair_id=planned.pair_id, candidate_side=planned.candidate_side)
-            for index, planned in enumerate(_draw(study, participant.plan_seed), start=1)
-        )
+        planning.plan_trials(participant, study, ready=ready)
     return participant
 
 
@@ -149,7 +141,7 @@ def decline(session: StudySession, *, attempt: UUID) -> None:
     Decline.objects.bulk_create([Decline(session=session, attempt=attempt)], ignore_conflicts=True)
 
 
-def check_entry(session: StudySession) -> None:
+def check_entry(session: StudySession, *, ready: planning.ReadyPairs | None = None) -> None:
     """Refuse where a new participant could not start. Only `start` asks under the lock."""
     if session.state == SessionState.DRAFT:
         raise SessionNotOpen
@@ -157,7 +149,7 @@ def check_entry(session: StudySession) -> None:
         raise SessionClosed
     if session.participants.holding_places().count() >= session.quota:
         raise SessionFull
-    if count_showable(_ready_pairs(session.study)) < session.study.main_trials:
+    if not planning.are_enough(ready or planning.ready_pairs(session.study), session.study):
         raise ImagesNotReady
 
 
@@ -226,26 +218,6 @@ def finish(participant: Participant) -> Participant:
     )
     participant.refresh_from_db(fields=["state", "finished_at", "completion_code"])
     return participant
-
-
-def _ready_pairs(study: Study) -> list[PlanPair]:
-    rows = Pair.objects.ready().filter(contrast__study=study)
-    return [PlanPair(*row) for row in rows.values_list("pk", "contrast_id", "prompt_id")]
-
-
-def _draw(study: Study, seed: int) -> list[PlannedTrial]:
-    """Draw a plan that balances what is or will likely be answered: who left gives it back."""
-    counted = Q(participant__state=ParticipantState.FINISHED) | Q(
-        participant__created_at__gte=now() - STILL_LIKELY_TO_FINISH
-    )
-    rows = (
-        Trial.objects.filter(counted, kind=TrialKind.MAIN, pair__contrast__study=study)
-        .values_list("pair_id", "candidate_side")
-        .annotate(num_shown=Count("pk"))
-    )
-    shown: dict[tuple[int, SideName], int] = {(pair, side): count for pair, side, count in rows}
-    return draw_plan(_ready_pairs(study), shown, practice_trials=study.practice_trials,
-                     main_trials=study.main_trials, seed=seed)
 
 
 def _new_code() -> str:

@@ -4,12 +4,22 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
 
-from django.db.models import Case, CharField, F, IntegerField, OuterRef, Subquery, Value, When
+from django.db.models import (
+    Case,
+    CharField,
+    F,
+    IntegerField,
+    OuterRef,
+    Q,
+    Subquery,
+    Value,
+    When,
+)
 from django.db.models.functions import Concat
 
 from budgetstudy import __version__
 from studies.analysis.rates import CHANCE_LEVEL
-from studies.models import Study, StudyPrompt, Trial
+from studies.models import Study, StudyPrompt, Trial, TrialKind
 
 _CHUNK_ROWS = 1000
 _CONTRAST = "pair__contrast__"
@@ -32,6 +42,13 @@ _is_candidate_chosen = Case(
     default=0,
     output_field=IntegerField(),
 )
+# Practice is left out although its answers may be known: nothing is concluded from it.
+_catch_correct = Case(
+    When(Q(response=None) | ~Q(kind=TrialKind.CATCH), then=None),
+    When(response__chosen_side=F("candidate_side"), then=0),
+    default=1,
+    output_field=IntegerField(),
+)
 
 # Column by expression, in the order in which analysts know them.
 _COLUMNS: dict[str, Any] = {
@@ -42,6 +59,7 @@ _COLUMNS: dict[str, Any] = {
     "participant": F("participant__public_id"),
     "trial_index": F("index"),
     "trial_kind": F("kind"),
+    "repeat_of": F("repeat_of__public_id"),
     "contrast": Concat(f"{_CONTRAST}candidate_arm", Value(" against "),
                        f"{_CONTRAST}baseline_arm", output_field=CharField()),
     "task": F(f"{_STUDY}task"),
@@ -75,6 +93,7 @@ _COLUMNS: dict[str, Any] = {
     "device_pixel_ratio": F("response__device_pixel_ratio"),
     "displayed_px": F("response__displayed_px"),
     "focus_lost": F("response__focus_lost"),
+    "catch_correct": _catch_correct,
     "plan_seed": F("participant__plan_seed"),
     "app_version": Value(__version__),
 }

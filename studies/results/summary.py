@@ -146,7 +146,7 @@ def summarise(study: Study) -> StudySummary:
         contrasts=[
             _summarise_contrast(contrast, answers[contrast.pk], costs=costs[contrast.pk],
                                 prompts=prompts, model=study.model, latencies=latencies)
-            for contrast in study.contrasts.order_by("pk")
+            for contrast in study.contrasts.compared().order_by("pk")
         ],
     )
 
@@ -181,7 +181,8 @@ def _answers_by_contrast(study: Study) -> dict[int, list[Answer]]:
 
 
 def _costs_by_contrast(study: Study) -> dict[int, list[Cost]]:
-    rows = Pair.objects.filter(contrast__study=study).order_by("pk").values_list(
+    compared = Pair.objects.filter(contrast__study=study, contrast__is_catch=False)
+    rows = compared.order_by("pk").values_list(
         "contrast_id", "prompt_id", "candidate__num_steps", "candidate__seconds",
         "candidate__provenance__device_name", "candidate__provenance__batch_size",
         Subquery(_full_timing(study.model.reference_steps)),

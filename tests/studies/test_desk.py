@@ -50,7 +50,8 @@ def make_preparing(*steps: int, contrasts: Sequence[tuple[str, str]] = (("budget
                    **design: str | int) -> Study:
     study = services.create_study(
         f"study of {steps}", rows(*(f"prompt {number}" for number in range(len(steps)))),
-        predictor=factories.make_predictor(), contrasts=contrasts, **design)
+        predictor=factories.make_predictor(), contrasts=contrasts,
+        **{"catch_percent": 0} | design)
     services.prepare(study)
     return study
 
@@ -314,7 +315,8 @@ def test_images_are_drawn_in_the_order_of_the_list() -> None:
     predictor = factories.make_predictor()
     services.create_study("first", rows("second", "first"), predictor=predictor)
     study = services.create_study("other", rows("first", "second"), predictor=predictor,
-                                  contrasts=[("budgeted", "reference"), ("uniform", "reference")])
+                                  contrasts=[("budgeted", "reference"), ("uniform", "reference")],
+                                  catch_percent=0)
     services.prepare(study)
     preparation.prepare_study(study.pk, predict=predicting(4, 10))
     drawn = Render.objects.order_by("pk").values_list("prompt__text", "num_steps")
@@ -335,6 +337,100 @@ def test_an_incomplete_study_is_not_prepared(
     with pytest.raises(services.StudyNotReady, match=message):
         services.prepare(study)
     assert study.state == StudyState.DRAFT
+
+
+# --- Catch pairs ------------------------------------------------------------------------------
+
+
+def catch_steps_of(study: Study) -> dict[int, tuple[int, int]]:
+    """Steps of both images of each catch pair, by the prompt's place."""
+    pairs = Pair.objects.filter(contrast__study=study, contrast__is_catch=True)
+    return {seed - 1000: (candidate, baseline) for seed, candidate, baseline in pairs.values_list(
+        "seed", "candidate__num_steps", "baseline__num_steps")}
+
+
+def with_catch(*steps: int, **design: Any) -> Study:
+    return prepared(*steps, **{"catch_percent": 10, "main_trials": 10, "practice_trials": 0}
+                    | design)
+
+
+def test_catch_pairs_spread_over_the_list_and_share_its_references() -> None:
+    study = with_catch(*[8] * 12)
+    assert study.num_catch_trials() == 1
+    assert catch_steps_of(study) == {1: (1, 50), 5: (1, 50), 9: (1, 50)}
+    contrast = study.contrasts.catch().get()
+    assert str(contrast) == "fixed(1) against reference"
+    references = {pair.baseline_id for pair in contrast.pairs.all()}
+    main = study.contrasts.compared().get()
+    assert references < {pair.baseline_id for pair in main.pairs.all()}
+    assert Render.objects.count() == 12 + 12 + 3
+
+
+def test_a_short_list_gives_every_prompt_a_catch_pair() -> None:
+    study = with_catch(8, 9, main_trials=2, catch_percent=50)
+    assert catch_steps_of(study) == {1: (1, 50), 2: (1, 50)}
+
+
+def test_practice_has_catch_pairs_where_there_are_too_few_trials_for_a_catch_trial() -> None:
+    study = with_catch(*[8] * 6, main_trials=4, practice_trials=2)
+    assert study.num_catch_trials() == 0
+    assert len(catch_steps_of(study)) == 2
+
+
+def test_a_contrast_like_the_catch_pairs_stays_apart_from_them() -> None:
+    study = with_catch(*[8] * 4, contrasts=[("fixed(1)", "reference")])
+    assert study.contrasts.compared().get().pairs.count() == 4
+    assert len(catch_steps_of(study)) == 3
+    assert Render.objects.count() == 8
+
+
+def test_the_similarity_task_shows_a_reference_in_catch_pairs_too() -> None:
+    study = with_catch(*[8] * 3, task=Task.SIMILARITY)
+    for pair in study.contrasts.catch().get().pairs.all():
+        assert pair.reference == pair.baseline
+
+
+def prepare_again(study: Study, *steps: int, **design: int) -> None:
+    Study.objects.filter(pk=study.pk).update(**design)
+    for pk in preparation.stalled():
+        preparation.prepare_study(pk, predict=predicting(*steps))
+    study.refresh_from_db()
+
+
+@pytest.mark.parametrize(("design", "expected"), [
+    ({"catch_steps": 3}, {1: (3, 50), 5: (3, 50), 9: (3, 50)}),
+    ({"main_trials": 20}, dict.fromkeys((1, 3, 5, 7, 9, 11), (1, 50))),
+    ({"catch_percent": 0}, {}),
+])
+def test_changed_catch_trials_are_made_anew_and_other_pairs_stay(
+    design: dict[str, int], expected: dict[int, tuple[int, int]]
+) -> None:
+    study = with_catch(*[8] * 12)
+    main = set(Pair.objects.filter(contrast__is_catch=False).values_list("pk", flat=True))
+    assert preparation.stalled() == []
+    prepare_again(study, *[8] * 12, **design)
+    assert catch_steps_of(study) == expected
+    assert set(Pair.objects.filter(contrast__is_catch=False).values_list("pk", flat=True)) == main
+    assert study.contrasts.catch().exists() is bool(expected)
+    assert preparation.stalled() == []
+
+
+def test_a_bad_image_as_good_as_the_reference_is_refused() -> None:
+    with pytest.raises(services.StudyNotReady, match="Lower “Steps of the bad image” below 50"):
+        make_preparing(8, catch_percent=10, catch_steps=50)
+    study = with_catch(*[8] * 12)
+    prepare_again(study, *[8] * 12, catch_steps=60)
+    assert study.state == StudyState.DRAFT
+    assert "would have 60 steps and the good one 50" in study.preparation_error
+
+
+def test_progress_counts_catch_pairs_apart_and_renders_all() -> None:
+    study = with_catch(*[8] * 12)
+    shown = progress.study_progress(study)
+    assert (shown.pairs_total, shown.catch_total, shown.catch_ready) == (12, 3, 0)
+    assert shown.renders.waiting == 27
+    assert [row.pairs for row in shown.contrasts] == [12]
+    assert {pair.contrast.is_catch for pair in shown.gallery} <= {False}
 
 
 # --- Launch -----------------------------------------------------------------------------------
@@ -369,6 +465,50 @@ def test_a_launch_with_too_few_pairs_is_refused_in_numbers(
     session.refresh_from_db()
     assert session.state == SessionState.DRAFT
     assert not session.study.is_frozen()
+
+
+def make_catch_session(*, num_ready: int, num_waiting: int = 0, **values: Any) -> StudySession:
+    """A session whose main pairs are all ready, and some of its six catch pairs."""
+    study = factories.make_study(num_prompts=20, main_trials=20, practice_trials=0,
+                                 catch_percent=10, **values)
+    main = factories.make_contrast(study=study)
+    for _ in range(20):
+        factories.make_ready_pair(contrast=main)
+    catch = factories.make_contrast(study=study, is_catch=True, candidate_arm="fixed(1)")
+    for number in range(num_ready + num_waiting):
+        pair = factories.make_ready_pair(contrast=catch, num_steps=1)
+        if number >= num_ready:
+            pair.stimuli.all().delete()
+    return StudySession.objects.create(study=study, name="Session 1")
+
+
+@pytest.mark.parametrize(("num_ready", "num_waiting", "values", "message"), [
+    (0, 0, {}, "The pairs for catch trials are not made. Press “Prepare images again”"),
+    (0, 0, {"state": "preparing"}, "pairs for catch trials are being made. Wait a little"),
+    (0, 0, {"preparation_error": "No disk."}, "Preparing the catch trials failed: No disk"),
+    (6, 0, {"catch_steps": 2}, "The pairs for catch trials are not made"),
+    (1, 5, {}, "asks for 2 catch trials per participant, but only 1 catch pair of 6 is ready. "
+               "Wait for rendering, or lower “Catch trials"),
+])
+def test_a_launch_with_too_few_catch_pairs_is_refused_in_numbers(
+    num_ready: int, num_waiting: int, values: dict[str, Any], message: str
+) -> None:
+    session = make_catch_session(num_ready=num_ready, num_waiting=num_waiting, **values)
+    with pytest.raises(services.StudyNotReady, match=message):
+        services.open_session(session)
+
+
+def test_catch_pairs_never_stand_in_for_pairs_that_are_compared() -> None:
+    session = make_catch_session(num_ready=6)
+    Stimulus.objects.filter(pair=Pair.objects.filter(contrast__is_catch=False)[0]).delete()
+    with pytest.raises(services.StudyNotReady, match="only 19 pairs of 20 are ready"):
+        services.open_session(session)
+
+
+def test_a_session_opens_with_enough_catch_pairs() -> None:
+    session = make_catch_session(num_ready=2, num_waiting=4)
+    services.open_session(session)
+    assert session.state == SessionState.OPEN
 
 
 def test_a_session_opens_with_enough_pairs_and_freezes_the_study() -> None:
@@ -443,7 +583,7 @@ def test_progress_is_read_in_as_many_queries_for_many_pairs() -> None:
                         for pair in shown.gallery]) == num_pairs
         return len(queries)
 
-    assert num_queries(5) == num_queries(9) <= 16  # Enough for a launch, both.
+    assert num_queries(5) == num_queries(9) <= 17  # Enough for a launch, both.
 
 
 def test_a_render_that_contrasts_share_counts_once() -> None:

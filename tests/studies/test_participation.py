@@ -64,8 +64,8 @@ def complete(participant: Participant) -> None:
 
 
 def leave_long_ago(participant: Participant) -> None:
-    began = now() - services.STILL_LIKELY_TO_FINISH - timedelta(minutes=1)
-    Participant.objects.filter(pk=participant.pk).update(created_at=began)
+    seen = now() - timedelta(minutes=participant.session.release_minutes + 1)
+    Participant.objects.filter(pk=participant.pk).update(last_seen_at=seen)
 
 
 def send(client: Client, participant: Participant, trial: Trial, body: object) -> Any:

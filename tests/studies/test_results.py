@@ -41,13 +41,13 @@ pytestmark = pytest.mark.django_db
 CHOICES = ["1101", "0101", "1110"]
 METHOD_COLUMNS = [
     "row_id", "study", "study_version", "study_session", "participant", "trial_index",
-    "trial_kind", "contrast", "task", "chance_level", "prompt_id", "prompt", "category", "seed",
-    "model", "model_revision", "scheduler", "guidance", "reference_steps", "candidate_arm",
-    "baseline_arm", "candidate_steps", "baseline_steps", "candidate_sha256", "baseline_sha256",
-    "candidate_side", "response", "chosen_arm", "is_candidate_chosen", "response_ms",
-    "input_method", "shown_at", "responded_at", "image_load_ms", "viewport_width",
-    "viewport_height", "device_pixel_ratio", "displayed_px", "focus_lost", "plan_seed",
-    "app_version",
+    "trial_kind", "repeat_of", "contrast", "task", "chance_level", "prompt_id", "prompt",
+    "category", "seed", "model", "model_revision", "scheduler", "guidance", "reference_steps",
+    "candidate_arm", "baseline_arm", "candidate_steps", "baseline_steps", "candidate_sha256",
+    "baseline_sha256", "candidate_side", "response", "chosen_arm", "is_candidate_chosen",
+    "response_ms", "input_method", "shown_at", "responded_at", "image_load_ms", "viewport_width",
+    "viewport_height", "device_pixel_ratio", "displayed_px", "focus_lost", "catch_correct",
+    "plan_seed", "app_version",
 ]
 
 
@@ -118,6 +118,45 @@ def csv_bytes(study: Study) -> bytes:
         return b"".join([part async for part in response])
 
     return async_to_sync(download)()
+
+
+def answer_extra(study: Study) -> None:
+    """Let a first participant also answer practice, two catch trials, and a repeat."""
+    pair = factories.make_catch_pairs(study, 1)[0]
+    participant = Participant.objects.filter(session__study=study).order_by("pk")[0]
+    rows: list[dict[str, Any]] = [
+        {"kind": TrialKind.PRACTICE, "pair": pair}, {"kind": TrialKind.CATCH, "pair": pair},
+        {"kind": TrialKind.CATCH, "pair": pair},
+    ]
+    original = participant.trials.get(index=1)
+    rows.append({"kind": TrialKind.REPEAT, "pair": original.pair, "repeat_of": original,
+                 "candidate_side": Side.RIGHT})
+    for number, row in enumerate(rows):
+        trial = factories.make_trial(participant=participant, index=100 + number, **row)
+        factories.make_response(trial=trial, chosen_side=(Side.LEFT, Side.RIGHT)[number % 2])
+
+
+def test_catch_trials_repeats_and_practice_are_in_no_rate_and_no_saving(staff: Client) -> None:
+    study = make_answered_study(CHOICES)
+    before = page(staff, study)
+    answer_extra(study)
+    after = page(staff, study)
+    assert after == before
+    assert "12 trials" in after
+
+
+def test_long_table_says_which_catch_trials_were_right_and_what_a_repeat_repeats() -> None:
+    study = make_answered_study(CHOICES)
+    answer_extra(study)
+    table = read_csv(study)
+    extra = table[table.trial_index >= 100].set_index("trial_index")
+    assert list(extra.trial_kind) == ["practice", "catch", "catch", "repeat"]
+    # Candidates on the left: who chose the right saw which image is good.
+    assert list(extra.catch_correct.fillna(-1)) == [-1, 1, 0, -1]
+    assert table[table.trial_kind == "main"].catch_correct.isna().all()
+    original = table[table.row_id == extra.repeat_of[103]]
+    assert (original.trial_index.item(), original.trial_kind.item()) == (1, "main")
+    assert table.repeat_of.notna().sum() == 1
 
 
 def test_page_shows_numbers_computed_by_hand(staff: Client) -> None:
