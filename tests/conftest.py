@@ -66,17 +66,27 @@ def running_worker(**environment: str) -> Iterator[subprocess.Popen[bytes]]:
         yield process
 
 
+@contextmanager
+def running_site(port: int) -> Iterator[subprocess.Popen[bytes]]:
+    """A real uvicorn server on the test database, once it answers."""
+    with running_process("uvicorn", "budgetstudy.asgi:application", "--port", str(port),
+                         "--log-level", "warning") as process:
+        wait_until(lambda: _answers(f"http://127.0.0.1:{port}/healthz"), seconds=30)
+        yield process
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
 @pytest.fixture
 def site(transactional_db: None) -> Iterator[str]:
     """The address of a real uvicorn server on the test database."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    with running_process("uvicorn", "budgetstudy.asgi:application", "--port", str(port),
-                         "--log-level", "warning"):
-        address = f"http://127.0.0.1:{port}"
-        wait_until(lambda: _answers(f"{address}/healthz"), seconds=30)
-        yield address
+    port = free_port()
+    with running_site(port):
+        yield f"http://127.0.0.1:{port}"
 
 
 @pytest.fixture(scope="session")

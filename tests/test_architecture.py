@@ -49,7 +49,9 @@ def imports(module: str, *, top_level_only: bool = False) -> set[str]:
 
 def is_surface(module: str) -> bool:
     parts = module.split(".")
-    return bool(SURFACES & set(parts)) or any(part.endswith("_admin") for part in parts)
+    return bool(SURFACES & set(parts)) or any(
+        part.endswith(("_admin", "_views")) for part in parts
+    )
 
 
 def reaches(names: set[str], packages: tuple[str, ...]) -> set[str]:

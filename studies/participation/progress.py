@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from django.db.models import Count, Q
 
-from studies.models import Participant, Stimulus, Trial, TrialKind
+from studies.models import Participant, Stimulus, Task, Trial, TrialKind
 
 
 @dataclass(frozen=True)
@@ -47,6 +47,19 @@ def reachable_trials(participant: Participant) -> list[Trial]:
 
 def stimulus_of(trial: Trial) -> Stimulus:
     return Stimulus.objects.get(pair=trial.pair_id, candidate_side=trial.candidate_side)
+
+
+def feedback_on(trial: Trial, chosen_side: str, *, task: str) -> str | None:
+    """What practice says to an answer: "right", "wrong", or "noted" where neither holds.
+
+    Only the catch contrast has a right answer, its baseline, which the reference is. Outside
+    practice nothing is ever said.
+    """
+    if trial.kind != TrialKind.PRACTICE:
+        return None
+    if task != Task.SIMILARITY or not trial.pair.contrast.is_catch:
+        return "noted"
+    return "wrong" if chosen_side == trial.candidate_side else "right"
 
 
 def has_answered(participant: Participant) -> bool:
