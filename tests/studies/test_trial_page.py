@@ -2,24 +2,25 @@
 
 import itertools
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, expect
 
 from studies.models import Contrast, Response, Trial
-from tests.studies.trial_page import PATIENCE_MS, TrialPage, begin, make_session
+from tests.studies.trial_page import (
+    PATIENCE_MS,
+    WATCH_STATES,
+    TrialPage,
+    begin,
+    make_session,
+)
 
 pytestmark = pytest.mark.browser
 LEFT_STANDS_LEFT = """() => { const [left, right] = ["left", "right"].map((side) =>
     document.querySelector(`canvas[data-canvas=${side}]`).getBoundingClientRect());
     return left.right <= right.left; }"""
-# The times of the frames that show a change of the page's state, and the state before.
-WATCH = """() => { window.changes = [];
-    const page = document.querySelector("[data-trials]");
-    new MutationObserver(() => { const state = page.dataset.state;
-        requestAnimationFrame((frame) => window.changes.push([state, frame])); })
-        .observe(page, {attributeFilter: ["data-state"]}); }"""
 CONTRASTS = """() => {
     const luminance = (colour) => { const [r, g, b] = colour.match(/[\\d.]+/g).map((level) => {
         const share = level / 255;
@@ -46,7 +47,7 @@ def page(browser: Browser) -> Iterator[Page]:
     assert not problems
 
 
-def open_way(page: Page, site: str, **design: object) -> TrialPage:
+def open_way(page: Page, site: str, **design: Any) -> TrialPage:
     way = TrialPage(page, site, begin(make_session(**design)))
     way.open()
     return way
@@ -59,7 +60,7 @@ def find_problems(page: Page) -> list[str]:
 def test_blank_interval_lasts_as_long_as_the_study_says(page: Page, site: str) -> None:
     way = open_way(page, site, blank_ms=300)
     way.wait()
-    page.evaluate(WATCH)
+    page.evaluate(WATCH_STATES)
     way.answer_the_rest_but(1)
     changes = page.evaluate("window.changes")
     lasted = [after - before for (state, before), (_, after) in itertools.pairwise(changes)

@@ -2,7 +2,7 @@
 
 import io
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from django.utils.timezone import now
 from PIL import Image
@@ -26,6 +26,12 @@ PATIENCE_MS = 60_000  # A machine that does other work meanwhile is slow.
 # A press counts from the frame after the one that showed the images.
 THREE_FRAMES = """() => new Promise((resolve) => requestAnimationFrame(
     () => requestAnimationFrame(() => requestAnimationFrame(() => resolve(null)))))"""
+# Each state of the page with the time of the frame that follows it: when it is on the screen.
+WATCH_STATES = """() => { window.changes = [];
+    const page = document.querySelector("[data-trials]");
+    new MutationObserver(() => { const state = page.dataset.state;
+        requestAnimationFrame((frame) => window.changes.push([state, frame])); })
+        .observe(page, {attributeFilter: ["data-state"]}); }"""
 COLOUR = """(side) => { const canvas = document.querySelector(`canvas[data-canvas=${side}]`);
     return [...canvas.getContext("2d").getImageData(canvas.width / 2, canvas.height / 2, 1, 1)
         .data].slice(0, 3); }"""
@@ -38,7 +44,7 @@ class Shown(NamedTuple):
     candidate_side: str
 
 
-def make_session(*, main_trials: int = 6, **design: object) -> StudySession:
+def make_session(*, main_trials: int = 6, **design: Any) -> StudySession:
     """An open session in which every stimulus can be told from every other by its colours."""
     values = {"practice_trials": 0, "blank_ms": 60} | design
     study = factories.make_study(main_trials=main_trials, **values)
@@ -90,6 +96,11 @@ class TrialPage:
         self.page.goto(self.address)
 
     def wait(self) -> Shown:
+        """Wait until a trial takes answers, and return what it shows."""
+        self.wait_for_show()
+        return self.seen()
+
+    def wait_for_show(self) -> None:
         """Wait until a trial takes answers; go on where the page asks for it."""
         is_shown = self.page.locator("[data-state=shown]")
         go_on = self.page.get_by_role("button", name="Go on")
@@ -98,7 +109,6 @@ class TrialPage:
             go_on.click()
             expect(is_shown).to_be_visible(timeout=PATIENCE_MS)
         self.page.evaluate(THREE_FRAMES)
-        return self.seen()
 
     def seen(self) -> Shown:
         left, right = (self.page.evaluate(COLOUR, side) for side in ("left", "right"))

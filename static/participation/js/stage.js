@@ -67,16 +67,21 @@ export class Stage {
     const label = kind === "practice" ? this.part("practice") : this.part("main");
     for (const each of [this.part("practice"), this.part("main")]) each.hidden = each !== label;
     this.#write("index", index);
+    this.#advance(index - 1, total);
+  }
+
+  #advance(numDone, total) {
     this.#write("total", total);
-    this.part("progress").max = total;
-    this.part("progress").value = index - 1;
+    Object.assign(this.part("progress"), { max: total, value: numDone });
   }
 
   /** Say something in place of the images, until its button is pressed. */
-  interlude(name, { numDone = "", total = "" } = {}) {
+  interlude(name, { numDone = null, total = null } = {}) {
     const section = this.part(name);
-    this.#write("done", numDone);
-    this.#write("total", total);
+    if (numDone !== null) {
+      this.#write("done", numDone);
+      this.#advance(numDone, total);
+    }
     const button = section.querySelector("button");
     return this.#standIn(section, () => {
       button.focus();

@@ -1,0 +1,1 @@
+"""Measurements that need a browser. They print figures and pass no judgement."""
