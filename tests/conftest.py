@@ -75,16 +75,26 @@ def running_worker(**environment: str) -> Iterator[subprocess.Popen[bytes]]:
 
 
 @contextmanager
+def serving(port: int) -> Iterator[subprocess.Popen[bytes]]:
+    """A real uvicorn server on the test database, once it answers; its process."""
+    with running_process("uvicorn", "budgetstudy.asgi:application", "--port", str(port),
+                         "--log-level", "warning") as process:
+        wait_until(lambda: _answers(f"http://127.0.0.1:{port}/healthz"), seconds=30)
+        yield process
+
+
+@contextmanager
 def running_site() -> Iterator[str]:
-    """A real uvicorn server on the test database; its address."""
+    """The address of such a server."""
+    port = free_port()
+    with serving(port):
+        yield f"http://127.0.0.1:{port}"
+
+
+def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    with running_process("uvicorn", "budgetstudy.asgi:application", "--port", str(port),
-                         "--log-level", "warning"):
-        address = f"http://127.0.0.1:{port}"
-        wait_until(lambda: _answers(f"{address}/healthz"), seconds=30)
-        yield address
+        return int(probe.getsockname()[1])
 
 
 @pytest.fixture

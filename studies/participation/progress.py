@@ -10,6 +10,7 @@ from studies.models import (
     ParticipantState,
     QuestionMoment,
     Stimulus,
+    Task,
     Trial,
     TrialKind,
 )
@@ -112,6 +113,19 @@ def reachable_trials(participant: Participant) -> list[Trial]:
 
 def stimulus_of(trial: Trial) -> Stimulus:
     return Stimulus.objects.get(pair=trial.pair_id, candidate_side=trial.candidate_side)
+
+
+def feedback_on(trial: Trial, chosen_side: str, *, task: str) -> str | None:
+    """What practice says to an answer: "right", "wrong", or "noted" where neither holds.
+
+    Only the catch contrast has a right answer, its baseline, which the reference is. Outside
+    practice nothing is ever said.
+    """
+    if trial.kind != TrialKind.PRACTICE:
+        return None
+    if task != Task.SIMILARITY or not trial.pair.contrast.is_catch:
+        return "noted"
+    return "wrong" if chosen_side == trial.candidate_side else "right"
 
 
 def _stimuli_of(trials: list[Trial]) -> dict[tuple[int, str], Stimulus]:

@@ -84,6 +84,8 @@ class Answer:
     input_method: str
     shown_at: datetime | None = None
     image_load_ms: int | None = None
+    image_decode_ms: int | None = None
+    frame_ms: float | None = None
     viewport_width: int | None = None
     viewport_height: int | None = None
     device_pixel_ratio: float | None = None

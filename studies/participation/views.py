@@ -1,60 +1,28 @@
-"""The pages and the two addresses of JSON that a participant meets.
+"""The pages that a participant meets before and after the trials.
 
 Each page of the way is shown to who stands there. Anybody else is led to where they stand, so that
 the back button, an old address and a form sent twice are harmless.
 """
 
-import contextlib
-import functools
 import uuid
-from typing import Any
 
-from django.core.exceptions import RequestDataTooBig
-from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
-from django.shortcuts import get_object_or_404, redirect, render
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
 from django.urls import reverse
-from django.utils.functional import Promise
-from django.utils.translation import gettext as _
-from django.views.decorators.http import require_http_methods, require_POST, require_safe
+from django.views.decorators.http import require_http_methods, require_safe
 
-from studies.models import Participant, QuestionMoment, Task, withdraw
+from studies.models import QuestionMoment, Task, withdraw
 from studies.participation import progress, questions, recruiters, services, texts
-from studies.participation.forms import AnswerForm, MalformedAnswer, ScreenForm
-from studies.participation.places import PlaceLost
+from studies.participation.forms import ScreenForm
 from studies.participation.progress import Step
 from studies.participation.screen import PHONE_BELOW_PX, problem_of
 from studies.participation.visits import (
-    View,
     elsewhere,
     find_participant,
     for_participants,
     present_participant,
     with_a_place,
 )
-
-LARGEST_ANSWER_BYTES = 4096
-
-
-def with_json_errors(view: View) -> View:
-    """Say what is wrong in one sentence, to the script that asked."""
-
-    @functools.wraps(view)
-    def wrapped(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
-        try:
-            return view(request, *args, **kwargs)
-        except Http404:
-            return _problem(_("There is no such comparison here."), status=404)
-        except MalformedAnswer as error:
-            return _problem(str(error), status=400)
-        except RequestDataTooBig:
-            return _problem(_("The answer is too large."), status=413)
-        except services.AnswerRefused as refusal:
-            return _problem(refusal.sentence, status=409)
-        except PlaceLost as refusal:
-            # Not 409: the answer is worth keeping until a place is free.
-            return _problem(refusal.sentence, status=403)
-
-    return wrapped
 
 
 @require_safe
@@ -131,53 +99,6 @@ def instructions(request: HttpRequest, token: uuid.UUID) -> HttpResponse:
 @require_safe
 @for_participants
 @with_a_place
-def trials(request: HttpRequest, token: uuid.UUID) -> HttpResponse:
-    """The one page on which every trial is shown."""
-    participant = present_participant(token)
-    if (stands := elsewhere(participant, Step.TRIALS)) is not None:
-        return stands
-    study = participant.session.study
-    return render(request, "participation/trials.html",
-                  {"participant": participant, "study": study,
-                   "has_reference": study.task == Task.SIMILARITY})
-
-
-@require_safe
-@for_participants
-@with_json_errors
-def next_trial(request: HttpRequest, token: uuid.UUID) -> HttpResponse:
-    return _where_now(present_participant(token))
-
-
-@require_POST
-@for_participants
-@with_json_errors
-def answer(request: HttpRequest, token: uuid.UUID, trial_id: uuid.UUID) -> HttpResponse:
-    """Store one answer; what comes next rides on the acknowledgement."""
-    participant = present_participant(token)
-    trial = get_object_or_404(participant.trials, public_id=trial_id)
-    services.record_response(participant, trial, AnswerForm.from_body(_body(request)).answer())
-    return _where_now(participant)
-
-
-@require_safe
-@for_participants
-@with_json_errors
-def stimulus(request: HttpRequest, token: uuid.UUID, trial_id: uuid.UUID) -> HttpResponse:
-    """Send the trial's one file, without a name, a date or a tag that could tell it apart."""
-    participant = present_participant(token)
-    for trial in progress.reachable_trials(participant):
-        if trial.public_id == trial_id:
-            with progress.stimulus_of(trial).image.open("rb") as file:
-                content = file.read()
-            return HttpResponse(content, content_type="image/webp",
-                                headers={"Cache-Control": "private, max-age=3600"})
-    raise Http404
-
-
-@require_safe
-@for_participants
-@with_a_place
 def done(request: HttpRequest, token: uuid.UUID) -> HttpResponse:
     """Thank the participant, and show the code."""
     participant = present_participant(token)
@@ -210,45 +131,3 @@ def withdrawn(request: HttpRequest, token: uuid.UUID) -> HttpResponse:
     if (stands := elsewhere(find_participant(token), Step.WITHDRAWN)) is not None:
         return stands
     return render(request, "participation/withdrawn.html")
-
-
-def _problem(sentence: str | Promise, *, status: int) -> JsonResponse:
-    return JsonResponse({"error": sentence}, status=status)
-
-
-def _body(request: HttpRequest) -> bytes:
-    """The request's body, if it is JSON and as small as an answer is."""
-    # Django has read any form body already, and would refuse to hand it out again.
-    if request.content_type != "application/json":
-        raise MalformedAnswer(_("The answer must be sent as application/json."))
-    if len(request.body) > LARGEST_ANSWER_BYTES:
-        raise RequestDataTooBig
-    return request.body
-
-
-def _where_now(participant: Participant) -> JsonResponse:
-    """The current trial and the next, or, after the last, the address of the last page."""
-    shown = progress.current_and_next(participant)
-    if not shown:
-        with contextlib.suppress(services.NotFinished):  # Questions may follow the last trial.
-            services.finish(participant)
-        return JsonResponse({"trial": None, "upcoming": None,
-                             "done": reverse("done", kwargs={"token": participant.token})})
-    trial, *rest = [_described(participant, each) for each in shown]
-    return JsonResponse({"trial": trial, "upcoming": rest[0] if rest else None, "done": None})
-
-
-def _described(participant: Participant, shown: progress.Shown) -> dict[str, object]:
-    keys = {"token": participant.token, "trial_id": shown.trial.public_id}
-    return {
-        "id": str(shown.trial.public_id),
-        "kind": "practice" if shown.is_practice else "main",
-        "index": shown.index,
-        "total": shown.total,
-        "task": participant.session.study.task,
-        "question": participant.session.study.question,
-        "stimulus": reverse("stimulus", kwargs=keys),
-        "answer": reverse("answer", kwargs=keys),
-        "side_width": shown.stimulus.side_width,
-        "side_height": shown.stimulus.side_height,
-    }

@@ -11,10 +11,12 @@ from typing import Any
 import pytest
 from django.db import connection, transaction
 from django.test import Client
+from django.utils import translation
 from django.utils.timezone import now
 from pytest_django import DjangoAssertNumQueries
 
 from studies.models import (
+    Pair,
     Participant,
     ParticipantState,
     Response,
@@ -26,7 +28,7 @@ from studies.models import (
     TrialKind,
 )
 from studies.participation import services
-from studies.participation.forms import AnswerForm, MalformedAnswer
+from studies.participation.answers import AnswerForm, MalformedAnswer
 from studies.participation.services import Answer, finish, record_response, start
 from tests import factories
 from tests.conftest import wait_until
@@ -35,8 +37,9 @@ from tests.studies.walking import enter, go_on
 LEFT = Answer(chosen_side="left", response_ms=812, input_method="keyboard")
 RIGHT = Answer(chosen_side="right", response_ms=640, input_method="pointer")
 BODY = {"side": "left", "response_ms": 812, "input_method": "keyboard",
-        "shown_at": "2026-05-04T10:11:12.345Z", "image_load_ms": 18, "viewport_width": 1440,
-        "viewport_height": 900, "device_pixel_ratio": 1.25, "displayed_px": 512, "focus_lost": 1}
+        "shown_at": "2026-05-04T10:11:12.345Z", "image_load_ms": 18, "image_decode_ms": 4,
+        "frame_ms": 16.67, "viewport_width": 1440, "viewport_height": 900,
+        "device_pixel_ratio": 1.25, "displayed_px": 512, "focus_lost": 1}
 
 
 @pytest.fixture
@@ -298,9 +301,58 @@ class TestAnswering:
         assert stored.shown_at.isoformat() == "2026-05-04T10:11:12.345000+00:00"
         assert (stored.chosen_side, stored.response_ms, stored.input_method) == (
             "left", 812, "keyboard")
-        assert (stored.image_load_ms, stored.viewport_width, stored.viewport_height,
-                stored.device_pixel_ratio, stored.displayed_px, stored.focus_lost) == (
-            18, 1440, 900, 1.25, 512, 1)
+        assert (stored.image_load_ms, stored.image_decode_ms, stored.frame_ms) == (18, 4, 16.67)
+        assert (stored.viewport_width, stored.viewport_height, stored.device_pixel_ratio,
+                stored.displayed_px, stored.focus_lost) == (1440, 900, 1.25, 512, 1)
+
+    def test_practice_is_acknowledged_with_feedback_and_nothing_else_is(
+        self, client: Client, participant: Participant
+    ) -> None:
+        replies = [send(client, participant, trial, BODY).json() for trial in ordered(participant)]
+        assert [reply.get("feedback") for reply in replies] == ["noted", None, None, None, None]
+
+    def test_feedback_says_what_was_right_where_there_is_a_right_answer(
+        self, client: Client, session: StudySession, participant: Participant
+    ) -> None:
+        Study.objects.filter(pk=session.study_id).update(task="similarity")
+        practice, main, *_ = ordered(participant)
+        catch = factories.make_contrast(study=session.study, candidate_arm="fixed(1)",
+                                        is_catch=True)
+        for trial in (practice, main):
+            Pair.objects.filter(pk=trial.pair_id).update(contrast=catch)
+        # The catch contrast's candidate is the bad image.
+        good = Side.RIGHT if practice.candidate_side == Side.LEFT else Side.LEFT
+        for _ in range(2):  # A replay hears the same.
+            reply = send(client, participant, practice, {**BODY, "side": good}).json()
+            assert reply["feedback"] == "right"
+        assert "feedback" not in send(client, participant, main, BODY).json()
+        other = start(session)
+        trial = ordered(other)[0]
+        Pair.objects.filter(pk=trial.pair_id).update(contrast=catch)
+        body = {**BODY, "side": trial.candidate_side}
+        assert send(client, other, trial, body).json()["feedback"] == "wrong"
+
+    def test_catch_and_repeat_trials_look_like_main_ones(
+        self, client: Client, participant: Participant
+    ) -> None:
+        first, second, third, *_ = ordered(participant)[1:]
+        Trial.objects.filter(pk=second.pk).update(kind=TrialKind.CATCH)
+        Trial.objects.filter(pk=third.pk).update(kind=TrialKind.REPEAT, repeat_of=first)
+        replies = [send(client, participant, trial, BODY).json() for trial in ordered(participant)]
+        assert {reply["trial"]["kind"] for reply in replies[:-1]} == {"main"}
+        assert {tuple(reply["trial"]) for reply in replies[:-1]} == {tuple(replies[0]["trial"])}
+        assert {tuple(reply) for reply in replies[1:]} == {("trial", "upcoming", "done")}
+
+    def test_who_withdrew_is_asked_nothing_more(
+        self, client: Client, participant: Participant
+    ) -> None:
+        trial = ordered(participant)[0]
+        Participant.objects.filter(pk=participant.pk).update(
+            state=ParticipantState.WITHDRAWN, withdrawn_at=now())
+        assert send(client, participant, trial, BODY).status_code == 404
+        for page in ("next", "trials", f"trials/{trial.public_id}/stimulus"):
+            assert client.get(f"/take/{participant.token}/{page}").status_code == 404
+        assert not Response.objects.exists()
 
     def test_last_answer_finishes(self, client: Client, participant: Participant) -> None:
         for trial in ordered(participant):
@@ -408,6 +460,25 @@ class TestAnswering:
         for trial in ordered(participant):
             with django_assert_max_num_queries(10):
                 send(client, participant, trial, BODY)
+
+
+def test_trial_page_carries_the_studys_settings(client: Client, db: None) -> None:
+    study = factories.make_study(blank_ms=250, min_viewing_ms=100, viewing_limit_ms=None,
+                                 image_scale=1.5, trials_per_block=7, surround_grey=90)
+    participant = start(factories.make_open_session(study=study))
+    with translation.override("de"):  # Where 1.5 is written 1,5.
+        page = client.get(f"/take/{participant.token}/trials").content.decode()
+    for setting in ('blank-ms="250"', 'min-viewing-ms="100"', 'viewing-limit-ms=""',
+                    'image-scale="1.5"', 'trials-per-block="7"'):
+        assert f"data-{setting}" in page
+    assert "/surround/90.css" in page
+
+
+def test_surround_is_a_stylesheet_of_one_level(client: Client) -> None:
+    reply = client.get("/surround/90.css")
+    assert reply.content == b":root { --level: 90; }\n"
+    assert reply["Content-Type"] == "text/css"
+    assert client.get("/surround/256.css").status_code == 404
 
 
 class TestStimulus:

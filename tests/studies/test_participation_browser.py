@@ -6,7 +6,7 @@ from functools import partial
 
 import pytest
 from django.utils.timezone import now
-from playwright.sync_api import Browser, Page, Route, expect
+from playwright.sync_api import Browser, Page, expect
 
 from studies.models import Participant, ParticipantState, Response, StudySession
 from tests import factories
@@ -230,7 +230,7 @@ def test_practice_ends_with_a_word_that_one_key_dismisses(
     come_to_the_trials(page, site, session)
     wait_for_trial(page, 1)
     page.keyboard.press("f")
-    word = page.get_by_text("That was practice. The comparisons count from now on.")
+    word = page.get_by_text("The comparisons count from now on.")
     expect(word).to_be_visible(timeout=PATIENCE_MS)
     expect(page.get_by_role("button", name="Go on")).to_be_focused()
     expect(page.get_by_role("button", name="Left image")).to_be_hidden()
@@ -250,92 +250,6 @@ def test_study_without_practice_begins_at_once(page: Page, site: str) -> None:
     expect(count).to_contain_text("1 of 4", timeout=PATIENCE_MS)
 
 
-def test_acknowledgement_that_is_lost_is_asked_for_again(
-    page: Page, site: str, session: StudySession
-) -> None:
-    lost: list[str] = []
-
-    def lose_the_first(route: Route) -> None:
-        if lost:
-            route.continue_()
-            return
-        lost.append(route.request.url)
-        route.fetch()  # The server stores the answer; the browser never hears of it.
-        route.abort()
-
-    page.route("**/answer", lose_the_first)
-    come_to_the_trials(page, site, session)
-    for number in range(1, NUM_TRIALS + 1):
-        wait_for_trial(page, number)
-        page.keyboard.press("f")
-    page.wait_for_url("**/done")
-    assert len(lost) == 1
-    check_everything_is_stored_once(session)
-
-
-def test_answer_given_offline_is_kept_over_a_reload(
-    page: Page, site: str, session: StudySession
-) -> None:
-    come_to_the_trials(page, site, session)
-    wait_for_trial(page, 1)
-    page.keyboard.press("f")
-    wait_for_trial(page, 2)
-    page.route("**/answer", lambda route: route.abort())
-    page.keyboard.press("j")
-    message = page.get_by_text("Your connection is interrupted; your answer is kept")
-    expect(message).to_be_visible(timeout=PATIENCE_MS)
-    assert Response.objects.count() == 1
-    page.unroute("**/answer")
-    page.reload()
-    for number in range(3, NUM_TRIALS + 1):
-        wait_for_trial(page, number)
-        page.keyboard.press("f")
-    page.wait_for_url("**/done")
-    responses = check_everything_is_stored_once(session)
-    assert responses[1].chosen_side == "right"
-
-
-def test_offline_mid_way_goes_on_by_itself(
-    page: Page, site: str, session: StudySession
-) -> None:
-    come_to_the_trials(page, site, session)
-    wait_for_trial(page, 1)
-    page.context.set_offline(True)
-    page.keyboard.press("f")
-    message = page.get_by_text("Your connection is interrupted; your answer is kept")
-    expect(message).to_be_visible(timeout=PATIENCE_MS)
-    page.context.set_offline(False)
-    for number in range(2, NUM_TRIALS + 1):
-        wait_for_trial(page, number)
-        expect(message).to_be_hidden()
-        page.keyboard.press("f")
-    page.wait_for_url("**/done")
-    check_everything_is_stored_once(session)
-
-
-def test_second_tab_answers_once_each_and_both_end_well(
-    page: Page, site: str, session: StudySession
-) -> None:
-    come_to_the_trials(page, site, session)
-    wait_for_trial(page, 1)
-    other = page.context.new_page()
-    other.goto(page.url)
-    wait_for_trial(other, 1)
-    other.keyboard.press("f")
-    wait_for_trial(other, 2)
-    page.bring_to_front()
-    page.keyboard.press("j")  # Refused: this trial has its answer; this tab goes on with the next.
-    wait_for_trial(page, 2)
-    for number in range(2, NUM_TRIALS + 1):
-        wait_for_trial(page, number)
-        page.keyboard.press("j")
-    page.wait_for_url("**/done")
-    other.reload()
-    other.wait_for_url("**/done")
-    responses = check_everything_is_stored_once(session)
-    assert [response.chosen_side for response in responses] == ["left"] + ["right"] * 4
-
-
 def test_server_that_fails_for_a_while_loses_nothing(
     page: Page, site: str, session: StudySession
 ) -> None:
@@ -348,25 +262,6 @@ def test_server_that_fails_for_a_while_loses_nothing(
         page.keyboard.press("f")
     page.wait_for_url("**/done")
     check_everything_is_stored_once(session)
-
-
-def test_refused_answer_is_said_and_the_trial_can_be_answered_again(
-    page: Page, site: str, session: StudySession
-) -> None:
-    come_to_the_trials(page, site, session)
-    wait_for_trial(page, 1)
-    page.route("**/answer", lambda route: route.fulfill(status=400, json={"error": "No."}))
-    page.keyboard.press("f")
-    expect(page.get_by_text("Something went wrong here")).to_be_visible(timeout=PATIENCE_MS)
-    assert not Response.objects.exists()
-    page.unroute("**/answer")
-    page.reload()
-    for number in range(1, NUM_TRIALS + 1):
-        wait_for_trial(page, number)
-        page.keyboard.press("j")
-    page.wait_for_url("**/done")
-    responses = check_everything_is_stored_once(session)
-    assert {response.chosen_side for response in responses} == {"right"}
 
 
 def test_window_that_reports_no_size_costs_no_answer(

@@ -5,8 +5,9 @@ import { partsOf } from "./sizing.js";
 import { fetchImage } from "./transport.js";
 
 export async function loadStimulus(trial) {
-  const startedAt = performance.now();
+  const askedAt = performance.now();
   const blob = await fetchImage(trial.stimulus);
+  const loadedAt = performance.now();
   const { side_width: sideWidth, side_height: sideHeight } = trial;
   const places = partsOf({ sideWidth, sideHeight, hasReference: trial.task === "similarity" });
   const sheet = await createImageBitmap(blob);
@@ -15,7 +16,8 @@ export async function loadStimulus(trial) {
   sheet.close();
   return {
     parts: Object.fromEntries(Object.keys(places).map((name, i) => [name, bitmaps[i]])),
-    loadMs: Math.round(performance.now() - startedAt),
+    loadMs: loadedAt - askedAt,
+    decodeMs: performance.now() - loadedAt,
   };
 }
 
@@ -27,4 +29,35 @@ export function drawParts(parts, canvases) {
     context.imageSmoothingQuality = "high";
     context.drawImage(bitmap, 0, 0, canvas.width, canvas.height);
   }
+}
+
+/** The stimuli that are wanted, each loaded once, ahead of its trial. */
+export class Stimuli {
+  /** `load` fetches and decodes one, as often as it takes. */
+  constructor(load) {
+    this.load = load;
+    this.loads = new Map();
+  }
+
+  of(trial) {
+    if (!this.loads.has(trial.id)) {
+      const load = this.load(trial);
+      load.catch(() => {}); // What goes wrong matters when the stimulus is needed.
+      this.loads.set(trial.id, load);
+    }
+    return this.loads.get(trial.id);
+  }
+
+  /** Let go of every other one: decoded images are large. */
+  keepOnly(trials) {
+    for (const [id, load] of this.loads) {
+      if (trials.some((trial) => trial.id === id)) continue;
+      this.loads.delete(id);
+      load.then(closeParts, () => {});
+    }
+  }
+}
+
+function closeParts({ parts }) {
+  for (const bitmap of Object.values(parts)) bitmap.close();
 }

@@ -29,6 +29,7 @@ export async function postAnswer(address, answer, csrfToken) {
     method: "POST",
     headers: { "Content-Type": "application/json", "X-CSRFToken": csrfToken },
     body: JSON.stringify(answer),
+    keepalive: true, // A tab that closes now still sends it.
     signal: AbortSignal.timeout(ANSWER_TIMEOUT_MS),
   });
   return reply.json();

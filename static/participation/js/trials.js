@@ -1,231 +1,199 @@
 // The page on which every trial is shown. The server decides what comes next; this module shows
-// it, takes one answer and sends it.
+// it, takes one answer and hands it to the outbox, from which it is sent.
 
-import { isForStimulus, sideOfKey } from "./keys.js";
-import { Outbox } from "./outbox.js";
-import { Refusal, isSettled, isWorthKeeping, untilItWorks } from "./retry.js";
-import { sizeOfSide } from "./sizing.js";
-import { drawParts, loadStimulus } from "./stimulus.js";
+import { Course } from "./course.js";
+import { frameAt, frameInterval, measureFrames, nextFrame, pause } from "./frames.js";
+import { anyPress, listenForFocusLoss, listenForPresses } from "./input.js";
+import { isForStimulus } from "./keys.js";
+import { describeAnswer, isBlockStart, readSettings } from "./measures.js";
+import { Outbox, openStorage } from "./outbox.js";
+import { untilItWorks } from "./retry.js";
+import { Sender } from "./sending.js";
+import { Stage } from "./stage.js";
+import { Stimuli, loadStimulus } from "./stimulus.js";
+import { takeOver } from "./tabs.js";
 import { fetchState, postAnswer, waitForConnection } from "./transport.js";
+import { Words } from "./words.js";
 
-const BLANK_MS = 500;
-const SLOW_MS = 1500; // From here on, waiting needs a word.
-const PRESS_TO_CLICK_MS = 300;
-const LONGEST_MS = 3_600_000;
+const FEEDBACK_MS = 1200;
+const READ_AT_LEAST_MS = 300;
+// The second half of a double tap must not meet an image.
+const AFTER_INTERLUDE_MS = 500;
 
 const page = document.querySelector("[data-trials]");
-const part = (name) => page.querySelector(`[data-part="${name}"]`);
-const room = part("room");
-const buttons = [...page.querySelectorAll("button[data-side]")];
-const canvases = Object.fromEntries(
-  [...page.querySelectorAll("canvas")].map((canvas) => [canvas.dataset.canvas, canvas]),
-);
-const outbox = new Outbox(window.localStorage, `answer:${page.dataset.next}`);
-
-let shown = null; // What stands on the screen: its trial, its parts, how large.
-let paintedAt = null; // Set while an answer counts.
-let focusLost = 0;
-let answered = () => {};
-
-const nextFrame = () => new Promise(requestAnimationFrame);
-const pause = (milliseconds) => new Promise((resolve) => { setTimeout(resolve, milliseconds); });
-
-function tell(name) {
-  for (const message of page.querySelectorAll("[data-message]")) {
-    message.hidden = message.dataset.message !== name;
-  }
-}
-
+const settings = readSettings(page.dataset);
+const stage = new Stage(page, { statedScale: settings.imageScale });
+const words = new Words(page);
+const outbox = new Outbox(openStorage(window), `answers:${page.dataset.next}:`);
+const course = new Course((id) => outbox.holds(id));
 const persistently = (action) => untilItWorks(action, {
-  wait: waitForConnection,
-  onInterrupted: () => tell("interrupted"),
-  onRestored: () => tell(null),
+  wait: waitForConnection, ...words.trouble(),
+});
+const stimuli = new Stimuli((trial) => persistently(() => loadStimulus(trial)));
+const askServer = () => persistently(() => fetchState(page.dataset.next));
+const sender = new Sender({
+  outbox,
+  post: ({ address, answer }) => persistently(
+    () => postAnswer(address, answer, page.dataset.csrf),
+  ),
+  ask: askServer,
+  onState: (state) => {
+    course.learn(state);
+    // Loading beside a paint could delay it.
+    if (stimulusOpen !== null) loadAhead();
+  },
 });
 
-function fit() {
-  if (!shown) return;
-  const style = getComputedStyle(room);
-  const gap = Number.parseFloat(style.columnGap);
-  const size = sizeOfSide({
-    roomWidth: room.clientWidth,
-    roomHeight: room.clientHeight - part("hint").offsetHeight - gap,
-    sideWidth: shown.trial.side_width,
-    sideHeight: shown.trial.side_height,
-    rows: shown.trial.task === "similarity" ? 2 : 1,
-    gap,
-    pixelRatio: window.devicePixelRatio,
-  });
-  shown.width = Math.round(size.width);
-  for (const canvas of Object.values(canvases)) {
-    // Setting a canvas's size clears it, so only where it changes.
-    if (canvas.width !== size.deviceWidth) canvas.width = size.deviceWidth;
-    if (canvas.height !== size.deviceHeight) canvas.height = size.deviceHeight;
-    canvas.style.width = `${size.width}px`;
-    canvas.style.height = `${size.height}px`;
-  }
-  drawParts(shown.parts, canvases);
-}
+let blankUntil = 0; // No image before this time.
+let stimulusOpen = null; // While an answer counts: since when the images stand, and more.
+let isOver = false; // Once another tab took over, or something broke: then nothing is shown here.
 
-function showProgress(trial) {
-  const label = trial.kind === "practice" ? part("practice") : part("main");
-  for (const each of [part("practice"), part("main")]) each.hidden = each !== label;
-  for (const index of page.querySelectorAll("[data-part=index]")) index.textContent = trial.index;
-  for (const total of page.querySelectorAll("[data-part=total]")) total.textContent = trial.total;
-  part("progress").max = trial.total;
-  part("progress").value = trial.index - 1;
+const whileGoingOn = () => (isOver ? new Promise(() => {}) : null);
+
+function loadAhead() {
+  const wanted = course.ahead();
+  stimuli.keepOnly(wanted);
+  for (const trial of wanted) stimuli.of(trial);
 }
 
 /** Show a stimulus, and take answers from the frame that follows its paint. */
 async function show(trial, stimulus) {
-  await nextFrame();
-  shown = { trial, ...stimulus };
-  fit();
-  showProgress(trial);
-  page.dataset.state = "shown";
-  focusLost = 0;
-  const shownAt = new Date().toISOString();
-  const frame = await nextFrame();
-  shown.shownAt = shownAt;
-  paintedAt = frame;
-}
-
-function hide() {
-  page.dataset.state = "blank";
-  for (const bitmap of Object.values(shown.parts)) bitmap.close();
-  shown = null;
-}
-
-/** Say that practice is over, and wait for one key press or tap. */
-async function turnToMain() {
-  const before = document.activeElement;
-  page.dataset.state = "turn";
-  part("turn").hidden = false;
-  part("go-on").focus();
-  await new Promise((resolve) => {
-    part("go-on").addEventListener("click", resolve, { once: true });
-  });
-  part("turn").hidden = true;
-  page.dataset.state = "blank";
-  before?.focus();
-  // The second half of a double tap must not meet an image.
-  await pause(BLANK_MS);
-}
-
-function takeAnswer(side, inputMethod, timeStamp) {
-  const responseMs = Math.round(timeStamp - paintedAt);
-  paintedAt = null;
-  answered({
-    side,
-    response_ms: Math.min(Math.max(responseMs, 1), LONGEST_MS),
-    input_method: inputMethod,
-    shown_at: shown.shownAt,
-    image_load_ms: Math.min(shown.loadMs, LONGEST_MS),
-    // A window that reports no size must not cost the answer.
-    viewport_width: window.innerWidth || null,
-    viewport_height: window.innerHeight || null,
-    device_pixel_ratio: window.devicePixelRatio || null,
-    displayed_px: shown.width || null,
-    focus_lost: focusLost,
-  });
-}
-
-function listen() {
-  let press = null; // The press under way: when it began and by what.
-  const endPress = () => {
-    const ended = press;
-    // After the click that it makes, which follows a touch with some delay.
-    setTimeout(() => { if (press === ended) press = null; }, PRESS_TO_CLICK_MS);
+  await frameAt(blankUntil);
+  await whileGoingOn();
+  stage.draw(trial, stimulus);
+  const shownAt = new Date();
+  const paintedAt = await nextFrame();
+  stimulusOpen = {
+    trial, paintedAt, shownAt, loadMs: stimulus.loadMs, decodeMs: stimulus.decodeMs,
+    opensAt: paintedAt + settings.minViewingMs, focusLost: 0,
   };
-  document.addEventListener("keydown", (event) => {
-    const side = sideOfKey(event);
-    if (event.key === "Enter" || event.key === " ") {
-      // A held Enter clicks the focused button again and again.
-      if (event.repeat) event.preventDefault();
-      else press = { at: event.timeStamp, by: "keyboard" };
-    }
-    if (!side) return;
-    event.preventDefault();
-    if (isForStimulus({ paintedAt, pressedAt: null, timeStamp: event.timeStamp })) {
-      takeAnswer(side, "keyboard", event.timeStamp);
-    }
-  });
-  document.addEventListener("pointerdown", (event) => {
-    press = { at: event.timeStamp, by: event.pointerType === "mouse" ? "pointer" : "touch" };
-  });
-  for (const name of ["keyup", "pointerup", "pointercancel"]) {
-    document.addEventListener(name, endPress);
-  }
-  for (const button of buttons) {
-    button.addEventListener("click", ({ timeStamp }) => {
-      if (isForStimulus({ paintedAt, pressedAt: press?.at ?? null, timeStamp })) {
-        takeAnswer(button.dataset.side, press?.by ?? "pointer", timeStamp);
-      }
-    });
-  }
-  window.addEventListener("blur", () => { focusLost += 1; });
-  window.addEventListener("resize", fit);
+  if (settings.viewingLimitMs !== null) limitViewing(stimulusOpen);
+  measureFrames();
 }
 
-/** Send an answer until the server has it; return what comes next. */
-async function send(address, answer) {
-  outbox.keep(address, answer);
-  let state = null;
-  try {
-    state = await persistently(() => postAnswer(address, answer, page.dataset.csrf));
-  } catch (error) {
-    if (!(error instanceof Refusal) || isWorthKeeping(error.status)) throw error;
-    // What the server will never take must not be sent again by each reload.
-    outbox.clear();
-    // Otherwise the trial would come back in silence, again and again.
-    if (!isSettled(error.status)) throw error;
+/** Take the images away after a while; the question stays, and an answer still counts. */
+async function limitViewing(open) {
+  await frameAt(open.paintedAt + settings.viewingLimitMs);
+  if (open !== stimulusOpen) return;
+  stage.state = "gone";
+  words.note("gone");
+}
+
+/** Say that it is too early, to who tries to answer within the minimum viewing time. */
+function sayEarly({ opensAt }) {
+  words.note("early");
+  setTimeout(() => { if (words.noted === "early") words.note(null); }, opensAt - performance.now());
+}
+
+/** Wait for the one press that answers the trial on show. */
+function answerGiven() {
+  return new Promise((resolve) => { onAnswer = resolve; });
+}
+let onAnswer = () => {};
+
+function takePress({ side, by, pressedAt, timeStamp }) {
+  const open = stimulusOpen;
+  if (open === null || !isForStimulus({ paintedAt: open.paintedAt, pressedAt, timeStamp })) return;
+  if (!isForStimulus({ paintedAt: open.opensAt, pressedAt, timeStamp })) {
+    sayEarly(open);
+    return;
   }
-  outbox.clear();
-  return state ?? persistently(() => fetchState(page.dataset.next));
+  stimulusOpen = null;
+  onAnswer(describeAnswer({ side, by, responseMs: timeStamp - open.paintedAt }, {
+    ...open,
+    frameMs: frameInterval(),
+    windowWidth: window.innerWidth,
+    windowHeight: window.innerHeight,
+    pixelRatio: window.devicePixelRatio,
+    displayedWidth: stage.width,
+  }));
 }
 
-/** Load a stimulus ahead, in silence; what goes wrong matters when the stimulus is needed. */
-function ahead(trial) {
-  const stimulus = trial && untilItWorks(() => loadStimulus(trial), {
-    wait: waitForConnection, onInterrupted: () => {}, onRestored: () => {},
+/** Empty the screen; the next images come a blank interval after the frame that did. */
+async function blank() {
+  stage.clear();
+  words.note(null);
+  blankUntil = (await nextFrame()) + settings.blankMs;
+}
+
+async function interlude(name, numbers) {
+  await stage.interlude(name, numbers);
+  blankUntil = performance.now() + Math.max(settings.blankMs, AFTER_INTERLUDE_MS);
+}
+
+/** What comes between two trials: the end of practice, a break. */
+async function comeBetween(trial) {
+  await whileGoingOn();
+  if (trial.kind === "main" && trial.index === 1 && stage.part("turn")) await interlude("turn");
+  if (isBlockStart(trial, settings.trialsPerBlock)) {
+    await interlude("break", { numDone: trial.index - 1, total: trial.total });
+  }
+}
+
+async function giveFeedback(trial) {
+  const verdict = await words.patiently(course.acknowledged(trial.id));
+  if (!verdict) return;
+  await whileGoingOn();
+  const enough = performance.now() + READ_AT_LEAST_MS;
+  await stage.feedback(verdict, Promise.race([pause(FEEDBACK_MS), anyPress(enough)]));
+  blankUntil = performance.now() + Math.max(settings.blankMs, AFTER_INTERLUDE_MS);
+}
+
+function send() {
+  sender.drain().catch((error) => {
+    course.fail(error);
+    stop();
   });
-  stimulus?.catch(() => {});
-  return stimulus;
 }
 
-async function patiently(stimulus) {
-  const timer = setTimeout(() => tell("loading"), SLOW_MS);
-  const loaded = await stimulus;
-  clearTimeout(timer);
-  tell(null);
-  return loaded;
+async function takeTrial(trial) {
+  const given = answerGiven();
+  const stimulus = stimuli.of(trial);
+  await comeBetween(trial);
+  await show(trial, await words.patiently(stimulus));
+  loadAhead();
+  const answer = await given;
+  outbox.add(trial.id, trial.answer, answer);
+  send();
+  await blank();
+  if (trial.kind === "practice") await giveFeedback(trial);
 }
 
 async function run() {
-  const waiting = outbox.waiting();
-  let state = waiting
-    ? await send(waiting.address, waiting.answer)
-    : await persistently(() => fetchState(page.dataset.next));
-  let stimulus = ahead(state.trial);
-  while (state.trial) {
-    const { trial, upcoming } = state;
-    const given = new Promise((resolve) => { answered = resolve; });
-    if (trial.kind === "main" && trial.index === 1 && part("turn")) await turnToMain();
-    await show(trial, await patiently(stimulus));
-    const next = ahead(upcoming);
-    const answer = await given;
-    hide();
-    [state] = await Promise.all([send(trial.answer, answer), pause(BLANK_MS)]);
-    stimulus = state.trial?.id === upcoming?.id ? next : ahead(state.trial);
-  }
-  window.location.replace(state.done);
+  if (outbox.first() !== null) send();
+  else course.learn(await words.patiently(askServer()));
+  const next = () => words.patiently(course.next());
+  for (let trial = await next(); trial; trial = await next()) await takeTrial(trial);
+  await whileGoingOn();
+  window.location.replace(course.done);
 }
 
-tell(null);
-listen();
+/** Another tab goes on. What was answered here is still sent from here. */
+async function stepBack() {
+  if (isOver) return;
+  close();
+  await stage.interlude("elsewhere");
+  window.location.reload();
+}
+
+function stop() {
+  if (isOver) return;
+  close();
+  words.note("stopped");
+}
+
+function close() {
+  isOver = true;
+  stimulusOpen = null;
+  stage.clear();
+  words.note(null);
+}
+
+words.say(null);
+listenForPresses([...page.querySelectorAll("button[data-side]")], takePress);
+listenForFocusLoss(() => { if (stimulusOpen !== null) stimulusOpen.focusLost += 1; });
 // A page out of the back-forward cache shows a trial that may be long answered.
 window.addEventListener("pageshow", ({ persisted }) => { if (persisted) window.location.reload(); });
-run().catch(() => {
-  paintedAt = null;
-  page.dataset.state = "blank";
-  tell("stopped");
-});
+window.addEventListener("beforeunload", (event) => { if (!outbox.isSafe()) event.preventDefault(); });
+takeOver(`trials:${page.dataset.next}`, stepBack);
+run().catch(stop);

@@ -1,39 +1,65 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 
-import { Outbox } from "../../../static/participation/js/outbox.js";
+import { Outbox, openStorage } from "../../../static/participation/js/outbox.js";
 
 class Storage extends Map {
+  get length() { return this.size; }
+  key(index) { return [...this.keys()][index]; }
   getItem(name) { return this.get(name) ?? null; }
   setItem(name, text) { this.set(name, text); }
   removeItem(name) { this.delete(name); }
 }
 
-const forbidden = {
-  getItem() { throw new Error("forbidden"); },
-  setItem() { throw new Error("forbidden"); },
-  removeItem() { throw new Error("forbidden"); },
-};
+const left = { side: "left" };
+const right = { side: "right" };
 
-test("an answer outlives the page until it is cleared", () => {
-  const storage = new Storage();
-  new Outbox(storage, "a").keep("/answer", { side: "left" });
-  assert.deepEqual(new Outbox(storage, "a").waiting(),
-    { address: "/answer", answer: { side: "left" } });
-  assert.equal(new Outbox(storage, "b").waiting(), null);
-  new Outbox(storage, "a").clear();
-  assert.equal(new Outbox(storage, "a").waiting(), null);
+test("answers outlive the page, in their order, until each is removed", () => {
+  const storage = new Storage([["other", "x"]]);
+  const page = new Outbox(storage, "a:");
+  page.add("2", "/2/answer", left);
+  page.add("1", "/1/answer", right);
+  const reloaded = new Outbox(storage, "a:");
+  assert.deepEqual(reloaded.entries.map(({ id, address, answer }) => [id, address, answer]),
+    [["2", "/2/answer", left], ["1", "/1/answer", right]]);
+  reloaded.remove("2");
+  assert.equal(reloaded.first().id, "1");
+  reloaded.add("3", "/3/answer", left);
+  assert.deepEqual(new Outbox(storage, "a:").entries.map(({ id }) => id), ["1", "3"]);
+  assert.equal(storage.get("other"), "x");
 });
 
-test("without storage the page itself keeps the answer", () => {
-  const outbox = new Outbox(forbidden, "a");
-  outbox.keep("/answer", { side: "right" });
-  assert.equal(outbox.waiting().answer.side, "right");
-  outbox.clear();
-  assert.equal(outbox.waiting(), null);
+test("another participant's answers are not touched", () => {
+  const storage = new Storage();
+  new Outbox(storage, "a:").add("1", "/1/answer", left);
+  assert.equal(new Outbox(storage, "b:").first(), null);
+});
+
+test("two tabs do not overwrite each other's answers", () => {
+  const storage = new Storage();
+  const [one, other] = [new Outbox(storage, "a:"), new Outbox(storage, "a:")];
+  one.add("1", "/1/answer", left);
+  other.add("2", "/2/answer", left);
+  one.remove("1");
+  assert.deepEqual(new Outbox(storage, "a:").entries.map(({ id }) => id), ["2"]);
+});
+
+test("without storage the page itself keeps the answers, and knows that they are not safe", () => {
+  const forbidden = { setItem() { throw new Error("full"); }, removeItem() { throw new Error(); } };
+  for (const storage of [null, forbidden]) {
+    const outbox = new Outbox(storage, "a:");
+    assert.equal(outbox.isSafe(), true);
+    outbox.add("1", "/1/answer", right);
+    assert.equal(outbox.holds("1"), true);
+    assert.equal(outbox.isSafe(), false);
+    outbox.remove("1");
+    assert.equal(outbox.holds("1"), false);
+    assert.equal(outbox.isSafe(), true);
+  }
+  assert.equal(openStorage({ get localStorage() { throw new Error("forbidden"); } }), null);
 });
 
 test("what is no answer is ignored", () => {
-  const storage = new Storage([["a", "{\"address\": 1"], ["b", "{}"], ["c", "null"]]);
-  for (const name of ["a", "b", "c"]) assert.equal(new Outbox(storage, name).waiting(), null);
+  const storage = new Storage([["a:1", "{\"address\": 1"], ["a:2", "{}"], ["a:3", "null"]]);
+  assert.equal(new Outbox(storage, "a:").first(), null);
 });

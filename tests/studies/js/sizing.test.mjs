@@ -40,6 +40,21 @@ test("the stimulus never leaves the room", () => {
   }
 });
 
+test("a stated scale is kept, whatever else would fit", () => {
+  for (const statedScale of [0.5, 1, 1.5, 3, 5]) {
+    const { scale, deviceWidth } = size({ statedScale });
+    assert.equal(scale, statedScale);
+    assert.equal(deviceWidth, Math.round(128 * statedScale));
+  }
+  assert.equal(size({ statedScale: 2, pixelRatio: 2 }).width, 128);
+});
+
+test("where the stated scale does not fit, the largest whole one that does stands in", () => {
+  assert.equal(size({ statedScale: 6 }).scale, 5); // 5.31 would fit.
+  assert.equal(size({ statedScale: 2.5, roomHeight: 300 }).scale, 2);
+  assert.equal(size({ statedScale: 2, roomHeight: 64 }).scale, 0.5); // No whole one fits.
+});
+
 test("a room of no size shows something rather than failing", () => {
   const { deviceWidth, deviceHeight } = size({ roomWidth: 0, roomHeight: 0 });
   assert.equal(deviceWidth, 1);
