@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from studies.desk.bots.browsing import Browser, ConnectionBroken
-from studies.desk.bots.walking import Bot, Lost
+from studies.desk.bots.walking import Bot, Lost, Wait
 from studies.desk.bots.watching import Watch
 
 UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
@@ -55,7 +55,7 @@ def percentiles(milliseconds: Iterable[float]) -> dict[str, float]:
 
 async def send_crowd(site: str, link: str, *, participants: int, trials: int, interval: float,
                      arrivals_per_s: float, watch: Watch, report: Report) -> Tally:
-    """Send bots through a study: all arrive, then all answer, then all leave.
+    """Send bots through a study: once all have arrived, all answer, and leave when they are done.
 
     An answer is due every `interval` seconds, whether or not the one before was quick; with 0,
     as soon as the one before is acknowledged.
@@ -68,13 +68,12 @@ async def send_crowd(site: str, link: str, *, participants: int, trials: int, in
     try:
         bots = await _all(everyone, tally, lambda n, bot: _arrive(bot, link, n / arrivals_per_s))
         began, cpu_before = time.monotonic(), watch.cpu_seconds()
-        bots = await _all(bots, tally, lambda n, bot: bot.answer_all(
-            _pace(began, interval=interval, share=n / participants)))
+        bots = await _all(bots, tally, lambda n, bot: _take_part(
+            bot, _pace(began, interval=interval, share=n / participants)))
         tally.answering_seconds = time.monotonic() - began
         tally.answering_cpu_seconds = {name: seconds - cpu_before[name]
                                        for name, seconds in watch.cpu_seconds().items()}
         tally.acknowledged = {trial for bot in everyone for trial in bot.acknowledged}
-        bots = await _all(bots, tally, lambda _, bot: bot.leave())
         tally.codes = [bot.code for bot in bots]
     finally:
         for task in beside:
@@ -104,7 +103,12 @@ async def _arrive(bot: Bot, link: str, delay_seconds: float) -> None:
     await bot.arrive(link)
 
 
-def _pace(began: float, *, interval: float, share: float) -> Callable[[int], Awaitable[None]]:
+async def _take_part(bot: Bot, wait: Wait) -> None:
+    await bot.answer_all(wait)
+    await bot.leave()
+
+
+def _pace(began: float, *, interval: float, share: float) -> Wait:
     """Answers fall due evenly over the interval, a bot's share of it after one another."""
     async def wait(number: int) -> None:
         due = began + interval * (number + 1 - share)
