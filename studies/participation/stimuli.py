@@ -3,6 +3,7 @@
 import hashlib
 import io
 import logging
+import random
 import time
 import uuid
 from collections.abc import Mapping
@@ -18,6 +19,10 @@ from studies.models import Pair, Side, Stimulus
 logger = logging.getLogger(__name__)
 # Shows only where nothing is cropped from: beside the reference.
 SURROUND = (119, 119, 119)
+# A stream's own last byte is seldom full, so neither arrangement's may come last.
+LEAST_FILLING_BYTES = 64
+# Bytes near the end of a stream are alike; those of another part of the image are not.
+LIKE_BYTES = 2048
 # A worker draws images too: a long backlog is left to the next call.
 COMPOSE_SECONDS = 5.0
 
@@ -93,7 +98,7 @@ def _encode_both(pair: Pair) -> Mapping[Side, bytes]:
         raise StimulusError(
             f"images of {candidate.width} x {candidate.height} make no stimulus: {error}"
         ) from error
-    num_bytes = max(map(len, encoded.values()))
+    num_bytes = max(map(len, encoded.values())) + LEAST_FILLING_BYTES
     # A part of a RIFF file has an even length.
     num_bytes += num_bytes % 2
     return {side: _file_of(stream, num_bytes) for side, stream in encoded.items()}
@@ -146,10 +151,11 @@ def _file_of(stream: bytes, num_bytes: int) -> bytes:
     """Make a WebP file whose stream is filled up to `num_bytes`.
 
     A stream ends where its last pixel does, and readers stop there. How long it is would tell which
-    of two arrangements this is, nearly always, as one image compresses worse. So the filling looks
-    like the stream's own bytes, and only who decodes the image finds where it begins.
+    of two arrangements this is, nearly always, as one image compresses worse. So the filling is
+    drawn from the stream's last bytes: no length and no run of equal bytes shows where it begins.
     """
-    filling = hashlib.shake_256(stream).digest(num_bytes - len(stream))
+    dice = random.Random(hashlib.sha256(stream).digest())
+    filling = bytes(dice.choices(stream[-LIKE_BYTES:], k=num_bytes - len(stream)))
     chunk = b"WEBPVP8L" + num_bytes.to_bytes(4, "little") + stream + filling
     return b"RIFF" + len(chunk).to_bytes(4, "little") + chunk
 

@@ -104,13 +104,13 @@ def test_neither_length_nor_name_nor_metadata_tells_the_side(contrast: Contrast)
 
 
 def test_where_the_image_ends_in_its_file_cannot_be_seen(contrast: Contrast) -> None:
-    """The filling is as long as the difference of the two arrangements, and looks like them."""
+    """Both arrangements end in bytes drawn from their own, not in a run that could be measured."""
     pair = make_pair(contrast, size=64)
     compose_pending()
     for stimulus in pair.stimuli.all():
-        tail = np.frombuffer(stimulus.image.read()[-64:], np.uint8)
-        # Of 64 random bytes about 57 differ; of one run of zeros, none would.
-        assert len(set(tail.tolist())) > 40
+        content = stimulus.image.read()
+        assert len(set(content[-64:])) > 20
+        assert set(content[-64:]) <= set(content[20:-64])
 
 
 def test_composing_again_changes_nothing(contrast: Contrast) -> None:
