@@ -3,6 +3,7 @@
 import hashlib
 import io
 import logging
+import random
 import time
 import uuid
 from collections.abc import Mapping
@@ -18,7 +19,10 @@ from studies.models import Pair, Side, Stimulus
 logger = logging.getLogger(__name__)
 # Shows only where nothing is cropped from: beside the reference.
 SURROUND = (119, 119, 119)
-CHUNK_HEADER_BYTES = 8
+# A stream's own last byte is seldom full, so neither arrangement's may come last.
+LEAST_FILLING_BYTES = 64
+# Bytes near the end of a stream are alike; those of another part of the image are not.
+LIKE_BYTES = 2048
 # A worker draws images too: a long backlog is left to the next call.
 COMPOSE_SECONDS = 5.0
 
@@ -78,7 +82,7 @@ def compose(pair: Pair) -> bool:
 
 
 def _encode_both(pair: Pair) -> Mapping[Side, bytes]:
-    """Encode the file for each candidate side, in equal sizes: the length must not tell."""
+    """Encode the file for each candidate side, alike in all that is not the image itself."""
     candidate, baseline = _read(pair.candidate), _read(pair.baseline)
     reference = _read(pair.reference) if pair.reference else None
     images = [image for image in (candidate, baseline, reference) if image]
@@ -94,8 +98,10 @@ def _encode_both(pair: Pair) -> Mapping[Side, bytes]:
         raise StimulusError(
             f"images of {candidate.width} x {candidate.height} make no stimulus: {error}"
         ) from error
-    num_bytes = max(len(content) for content in encoded.values()) + CHUNK_HEADER_BYTES
-    return {side: _padded(content, num_bytes) for side, content in encoded.items()}
+    num_bytes = max(map(len, encoded.values())) + LEAST_FILLING_BYTES
+    # A part of a RIFF file has an even length.
+    num_bytes += num_bytes % 2
+    return {side: _file_of(stream, num_bytes) for side, stream in encoded.items()}
 
 
 def _read(render: Render) -> Image.Image:
@@ -131,29 +137,27 @@ def _arrange(
 
 
 def _encode(image: Image.Image) -> bytes:
-    """Encode losslessly, in the extended WebP layout that may carry unknown chunks.
+    """Encode losslessly: the bit stream of a WebP file, which is its only part.
 
-    A plain lossless file is RIFF, its length, WEBP and one VP8L chunk (RFC 9649, 2.6 and 2.7).
+    Such a file is RIFF, its length, WEBP, VP8L, the stream's length and the stream (RFC 9649, 2.6).
     """
     buffer = io.BytesIO()
     image.save(buffer, "WEBP", lossless=True, method=0, exif=b"", icc_profile=b"", xmp=b"")
     plain = buffer.getvalue()
-    canvas = bytes(4) + _three_bytes(image.width - 1) + _three_bytes(image.height - 1)
-    return _riff(b"VP8X" + len(canvas).to_bytes(4, "little") + canvas + plain[12:])
+    return plain[20:20 + int.from_bytes(plain[16:20], "little")]
 
 
-def _padded(content: bytes, num_bytes: int) -> bytes:
-    """Fill the file up to `num_bytes` with a chunk of zeros that readers skip."""
-    num_zeros = num_bytes - len(content) - CHUNK_HEADER_BYTES
-    return _riff(content[12:] + b"FILL" + num_zeros.to_bytes(4, "little") + bytes(num_zeros))
+def _file_of(stream: bytes, num_bytes: int) -> bytes:
+    """Make a WebP file whose stream is filled up to `num_bytes`.
 
-
-def _riff(chunks: bytes) -> bytes:
-    return b"RIFF" + (4 + len(chunks)).to_bytes(4, "little") + b"WEBP" + chunks
-
-
-def _three_bytes(number: int) -> bytes:
-    return number.to_bytes(3, "little")
+    A stream ends where its last pixel does, and readers stop there. How long it is would tell which
+    of two arrangements this is, nearly always, as one image compresses worse. So the filling is
+    drawn from the stream's last bytes: no length and no run of equal bytes shows where it begins.
+    """
+    dice = random.Random(hashlib.sha256(stream).digest())
+    filling = bytes(dice.choices(stream[-LIKE_BYTES:], k=num_bytes - len(stream)))
+    chunk = b"WEBPVP8L" + num_bytes.to_bytes(4, "little") + stream + filling
+    return b"RIFF" + len(chunk).to_bytes(4, "little") + chunk
 
 
 def _store(pair: Pair, side: Side, *, content: bytes) -> Stimulus:

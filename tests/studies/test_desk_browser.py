@@ -56,6 +56,7 @@ def prepare_by_hand(study: Study) -> None:
     contrast = study.contrasts.get()
     for _ in range(4):
         factories.make_ready_pair(contrast=contrast)
+    factories.make_catch_pairs(study, study.num_catch_pairs(study.study_prompts.count()))
     Study.objects.filter(pk=study.pk).update(state=StudyState.PREPARING)
 
 
@@ -83,7 +84,8 @@ def test_from_prompt_file_to_closed_session(desk: Page, predictor: Predictor,
     prepare_by_hand(study)
     notify()
     expect(desk.get_by_text("Everything is there: a session can open.")).to_be_visible()
-    expect(desk.get_by_role("progressbar", name="Images rendered")).to_have_attribute("value", "8")
+    expect(desk.get_by_role("progressbar", name="Images rendered")).to_have_attribute("value", "12")
+    expect(desk.get_by_text("catch pairs ready")).to_be_visible()
 
     desk.get_by_role("link", name="Open a session").click()
     desk.get_by_role("button", name="Save", exact=True).click()
