@@ -13,8 +13,8 @@ class NetworkSize:
 
     vocabulary: int
     embedding: int
-    hidden: int = 96
-    dropout: float = 0.3
+    hidden: int = 128
+    dropout: float = 0.4
 
 
 class CurveNetwork(nn.Module):
