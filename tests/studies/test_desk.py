@@ -18,7 +18,6 @@ from django.utils.timezone import now
 from generation.models import Budget, Predictor, Priority, Prompt, Render, RenderState
 from studies import tasks
 from studies.desk import preparation, progress, services
-from studies.desk.freezing import content_hash
 from studies.desk.imports import PromptRow
 from studies.models import Pair, SessionState, Stimulus, Study, StudySession, StudyState, Task
 from tests import factories
@@ -555,20 +554,6 @@ def test_a_launched_study_refuses_every_change(change: Callable[[Study], None]) 
     with pytest.raises(services.StudyNotReady, match="can no longer change"):
         change(stale)
     assert (Pair.objects.count(), list(stale.study_prompts.values_list("pk"))) == before
-
-
-def test_the_content_hash_covers_the_design_and_ignores_rendering() -> None:
-    study = make_session(num_ready=2, num_waiting=2).study
-    original = content_hash(study)
-    waiting = Pair.objects.composable().first() or Pair.objects.order_by("-pk").first()
-    assert waiting is not None
-    Render.objects.filter(pk=waiting.candidate_id).update(attempts=1)
-    assert content_hash(study) == original
-    study.question = "Which one is prettier?"
-    assert content_hash(study) != original
-    study.refresh_from_db()
-    waiting.delete()
-    assert content_hash(study) != original
 
 
 # --- Progress ---------------------------------------------------------------------------------
