@@ -9,7 +9,9 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_POST, require_safe
 
 from studies.desk import services
+from studies.desk.forms import PreviewForm
 from studies.desk.progress import study_progress
+from studies.method.markup import safe_html
 from studies.models import Study, StudySession
 
 may_view = permission_required("studies.view_study", raise_exception=True)
@@ -35,6 +37,16 @@ def progress(request: HttpRequest, study_id: int) -> HttpResponse:
     response = render(request, "desk/_progress.html", panel(request, study))
     response["Cache-Control"] = "no-store"
     return response
+
+
+@require_POST
+@may_view
+def preview(request: HttpRequest) -> HttpResponse:
+    """A text as participants will read it, made by the same sanitiser."""
+    form = PreviewForm(request.POST)
+    if not form.is_valid():
+        return HttpResponse(form.problem(), status=400, content_type="text/plain; charset=utf-8")
+    return HttpResponse(safe_html(form.read_text()))
 
 
 @require_POST
