@@ -6,6 +6,7 @@ from django.contrib import messages
 from django.contrib.auth.decorators import permission_required
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import get_object_or_404, redirect, render
+from django.utils.html import format_html
 from django.views.decorators.http import require_POST, require_safe
 
 from studies.desk import services
@@ -44,8 +45,8 @@ def progress(request: HttpRequest, study_id: int) -> HttpResponse:
 def preview(request: HttpRequest) -> HttpResponse:
     """A text as participants will read it, made by the same sanitiser."""
     form = PreviewForm(request.POST)
-    if not form.is_valid():
-        return HttpResponse(form.problem(), status=400, content_type="text/plain; charset=utf-8")
+    if not form.is_valid():  # As while a number is being written.
+        return HttpResponse(format_html("<p><strong>{}</strong></p>", form.problem()))
     return HttpResponse(safe_html(form.read_text()))
 
 
