@@ -33,7 +33,7 @@ def design_of(study: Study) -> dict[str, Any]:
     return {
         # By what they are not, so that a field that is added later is covered.
         **_values(study, but=BOOKKEEPING | _MODELS | _TEXTS),
-        "texts": {"question": study.question, **study.texts()},
+        "texts": study.texts(),
         "translations": [
             _values(row, but={"id", "study", "created_at"})
             for row in StudyTranslation.objects.filter(study=study).order_by("language")

@@ -7,7 +7,7 @@ from django.contrib.auth.models import Permission, User
 from django.test import Client
 from django.urls import reverse
 
-from studies.models import Study
+from studies.models import Language, Study
 from studies.participation import texts
 from tests import factories
 
@@ -30,12 +30,14 @@ def test_a_preview_is_what_participants_get(desk: Client) -> None:
 
 @pytest.mark.parametrize("part", ["welcome", "consent", "instructions", "debrief"])
 @pytest.mark.parametrize("task", ["preference", "similarity"])
+@pytest.mark.parametrize("language", Language.values)
 def test_a_blank_text_is_previewed_as_the_standard_one(
-    desk: Client, part: str, task: str
+    desk: Client, part: str, task: str, language: str
 ) -> None:
-    study = factories.make_study(task=task, main_trials=11, practice_trials=4)
-    content = preview(desk, part=part, task=task, main_trials=11, practice_trials=4)
-    assert content.content.decode() == texts.render(study.texts()[part])
+    numbers = {"main_trials": 11, "practice_trials": 4, "catch_percent": 20, "repeat_percent": 10}
+    study = factories.make_study(task=task, **numbers)
+    content = preview(desk, part=part, task=task, language=language, **numbers).content.decode()
+    assert content == texts.render(study.texts(language)[part])
     assert Study.objects.count() == 1
 
 

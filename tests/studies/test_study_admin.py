@@ -220,6 +220,17 @@ def test_a_task_brings_its_question_in_place_of_another_task_s(
         QUESTIONS[task] if asked in QUESTIONS.values() else asked)
 
 
+@pytest.mark.parametrize(("asked", "expected"), [
+    ("Which image do you prefer?", "Welches Bild gefällt Ihnen besser?"),
+    ("Welches ist schärfer?", "Welches ist schärfer?"),
+])
+def test_a_language_brings_its_standard_question_and_leaves_another_one(
+    desk: Client, predictor: Predictor, asked: str, expected: str
+) -> None:
+    desk.post(ADD_STUDY, design(predictor, language="de", question=asked))
+    assert Study.objects.get().question == expected
+
+
 def test_a_study_made_from_the_form_as_it_comes_has_no_texts_of_another_task(
     desk: Client, predictor: Predictor
 ) -> None:

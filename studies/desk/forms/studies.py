@@ -10,8 +10,11 @@ from generation.budget.tokens import TokenCounter
 from generation.models import DiffusionModel, Predictor
 from studies.desk.forms.rules import RuledForm
 from studies.desk.imports import MAX_FILE_BYTES, PromptList, read_prompts
+from studies.desk.readiness import CATCH_PERCENT, CATCH_STEPS
 from studies.desk.widgets import GreyWidget, markdown_widgets, number
-from studies.models import Language, QuestionTranslation, Study, Task
+from studies.method.standard_texts import STANDARD_TEXTS
+from studies.method.texts import is_standard_question
+from studies.models import Language, QuestionTranslation, Study
 from studies.models.designs import (
     MOST_BLANK_MS,
     MOST_EXTRA_PERCENT,
@@ -20,10 +23,6 @@ from studies.models.designs import (
     MOST_VIEWING_MS,
 )
 
-QUESTIONS = {
-    Task.PREFERENCE: "Which image do you prefer?",
-    Task.SIMILARITY: "Which image is closer to the one above?",
-}
 # In the grammar of generation/scenes/captions.py.
 EXAMPLE = "a striped blue background, left a large dotted red circle, right a small white star"
 SHOWN_REFUSALS = 200
@@ -53,8 +52,8 @@ class StudyForm(RuledForm):
             "welcome_text", "consent_text", "instructions_text", "debrief_text",
         )
         labels = {
-            "catch_percent": "Catch trials (% of main)",
-            "catch_steps": "Steps of the bad image",
+            "catch_percent": CATCH_PERCENT,
+            "catch_steps": CATCH_STEPS,
             "repeat_percent": "Repeats (% of main)",
             "blank_ms": "Blank interval (ms)",
             "min_viewing_ms": "Minimum viewing time (ms)",
@@ -129,8 +128,9 @@ class StudyForm(RuledForm):
     def clean(self) -> dict[str, Any]:
         values = super().clean() or self.cleaned_data
         model, predictor = values.get("model"), values.get("predictor")
-        if values.get("task") and values.get("question") in QUESTIONS.values():
-            values["question"] = QUESTIONS[Task(values["task"])]
+        task, language = values.get("task"), values.get("language")
+        if task and language and is_standard_question(values.get("question", "")):
+            values["question"] = STANDARD_TEXTS[language].question[task]
         if model:
             self._check_catch_steps(model, values)
         if model and predictor and predictor.model_id != model.pk:
