@@ -286,6 +286,7 @@ UNFOLD = {
                     _page("Participants", "group", "studies_participant_changelist"),
                     _page("Trials", "view_list", "studies_trial_changelist"),
                     _page("Responses", "check_circle", "studies_response_changelist"),
+                    _page("Recruiter ids", "badge", "studies_recruiteridentity_changelist"),
                 ],
             },
             {

@@ -14,9 +14,15 @@ from unfold.decorators import display
 
 from studies.desk import services, views
 from studies.desk.forms import SessionForm
+from studies.desk.recruitment import example_link, placeholder_of, session_numbers
 from studies.models import ParticipantState, SessionState, Study, StudySession
 
-EDITABLE = ("name", "quota")
+EDITABLE = ("name", "quota", "release_minutes", "id_parameter", "return_url")
+RECRUITER = ("Recruiter", {
+    "fields": ("id_parameter", "return_url"),
+    "description": "Where participants come from and go back to. Leave both blank where you send "
+                   "the link yourself.",
+})
 
 
 @admin.register(StudySession)
@@ -29,8 +35,14 @@ class StudySessionAdmin(ModelAdmin):
     search_fields = ("name", "study__name")
     ordering = ("-created_at",)
     change_form_outer_before_template = "desk/session_panel.html"
-    add_fieldsets = ((None, {"fields": ("study", "name", "quota", "is_opened_now")}),)
-    fieldsets = ((None, {"fields": ("study", "name", "quota", "opened_at", "closed_at")}),)
+    add_fieldsets = (
+        (None, {"fields": ("study", "name", "quota", "release_minutes")}), RECRUITER,
+        (None, {"fields": ("is_opened_now",)}),
+    )
+    fieldsets = (
+        (None, {"fields": ("study", "name", "quota", "release_minutes", "opened_at",
+                           "closed_at")}), RECRUITER,
+    )
 
     class Media:
         js = (forms.Script("desk/js/copy.js", type="module"),)
@@ -54,7 +66,19 @@ class StudySessionAdmin(ModelAdmin):
 
     def get_readonly_fields(self, request: HttpRequest,
                             obj: StudySession | None = None) -> tuple[str, ...]:
-        return ("study", "opened_at", "closed_at") if obj else ()
+        if obj is None:
+            return ()
+        # Two names of one person could not be told apart.
+        is_settled = obj.participants.exists() or obj.declines.exists()
+        return ("study", "opened_at", "closed_at", *(("id_parameter",) if is_settled else ()))
+
+    def get_object(self, request: HttpRequest, object_id: str,
+                   from_field: str | None = None) -> StudySession | None:
+        """Hold the row while a change is saved, so that nobody joins meanwhile."""
+        if request.method == "POST" and object_id.isdecimal():
+            StudySession.objects.select_for_update().filter(pk=object_id).first()
+        session: StudySession | None = super().get_object(request, object_id, from_field)
+        return session
 
     def get_changeform_initial_data(self, request: HttpRequest) -> dict[str, Any]:
         initial = super().get_changeform_initial_data(request)
@@ -73,8 +97,10 @@ class StudySessionAdmin(ModelAdmin):
         session = (self.get_queryset(request).select_related("study").filter(pk=object_id).first()
                    if object_id.isdecimal() else None)
         extra = {} if session is None else {
-            "session": session,
-            "link": request.build_absolute_uri(reverse("landing", args=[session.public_id])),
+            "session": session, "numbers": session_numbers(session),
+            "placeholder": placeholder_of(session),
+            "link": example_link(session, request.build_absolute_uri(
+                reverse("landing", args=[session.public_id]))),
         }
         return super().change_view(request, object_id, form_url, {**extra, **(extra_context or {})})
 

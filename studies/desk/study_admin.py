@@ -17,8 +17,12 @@ from generation.models import DiffusionModel, Predictor
 from generation.models.diffusion_models import EMBEDDED_SOURCE
 from studies.desk import services, views
 from studies.desk.forms import ContrastForm, ContrastFormSet, StudyForm
+from studies.desk.freedom import DraftOnly, DraftPart, is_frozen
 from studies.desk.imports import PromptList
+from studies.desk.question_admin import QuestionInline
 from studies.desk.readiness import number_of
+from studies.desk.sections import SECTIONS, without_file
+from studies.desk.translation_admin import StudyTranslationInline
 from studies.models import Contrast, Study, StudyPrompt, StudySession
 from studies.models.counting import counted
 
@@ -26,7 +30,9 @@ from studies.models.counting import counted
 IMAGE_FIELDS = {"model", "predictor", "task"}
 
 
-class ContrastInline(TabularInline):
+class ContrastInline(DraftPart, TabularInline):
+    """What the study compares. The contrast of its catch trials is its own affair."""
+
     model = Contrast
     form = ContrastForm
     formset = ContrastFormSet
@@ -34,17 +40,18 @@ class ContrastInline(TabularInline):
     extra = 0
     min_num = 1
     verbose_name_plural = "4. What is compared"
+    # Between the images and the trials, not below everything.
+    before_section = 4
 
-    def has_change_permission(self, request: HttpRequest, obj: Study | None = None) -> bool:
-        return super().has_change_permission(request, obj) and not _is_frozen(obj)
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Contrast]:
+        contrasts: QuerySet[Contrast] = super().get_queryset(request)
+        return contrasts.filter(is_catch=False)
 
-    has_add_permission = has_change_permission
-    has_delete_permission = has_change_permission
 
 @admin.register(Study)
-class StudyAdmin(ModelAdmin):
+class StudyAdmin(DraftOnly, ModelAdmin):
     form = StudyForm
-    inlines = (ContrastInline,)
+    inlines = (ContrastInline, StudyTranslationInline, QuestionInline)
     list_display = ("name", "stage", "num_prompts", "num_sessions", "results", "created_at")
     list_select_related = ("model", "predictor")
     search_fields = ("name",)
@@ -52,24 +59,11 @@ class StudyAdmin(ModelAdmin):
     readonly_fields = ("prompt_summary",)
     change_form_outer_before_template = "desk/study_panel.html"
     warn_unsaved_form = True
-    fieldsets = (
-        ("1. Name and question", {"fields": ("name", "task", "question")}),
-        ("2. Prompts", {"fields": ("prompt_summary", "prompt_file")}),
-        ("3. Images", {
-            "fields": ("model", "predictor"),
-            "description": "The model renders the images. The predictor gives each prompt its "
-                           "budget of steps.",
-        }),
-        ("5. Trials", {"fields": ("main_trials", "practice_trials")}),
-        ("6. What participants read", {
-            "fields": ("welcome_text", "consent_text", "instructions_text", "debrief_text"),
-            "description": "Markdown. Participants read the standard text of the task wherever a "
-                           "field is blank.",
-        }),
-    )
+    fieldsets = SECTIONS
 
     class Media:
-        js = (forms.Script("desk/js/study.js", type="module"),)
+        js = tuple(forms.Script(f"desk/js/{name}.js", type="module")
+                   for name in ("study", "preview", "swatch"))
 
     def get_urls(self) -> list[URLPattern]:
         guard = self.admin_site.admin_view
@@ -78,6 +72,7 @@ class StudyAdmin(ModelAdmin):
                  name="studies_study_progress"),
             path("<int:study_id>/prepare/", guard(views.prepare), name="studies_study_prepare"),
             path("<int:study_id>/retry/", guard(views.retry), name="studies_study_retry"),
+            path("preview/", guard(views.preview), name="studies_study_preview"),
             *super().get_urls(),
         ]
 
@@ -102,24 +97,14 @@ class StudyAdmin(ModelAdmin):
         return {"model": model, "predictor": predictor,
                 **super().get_changeform_initial_data(request)}
 
-    def has_change_permission(self, request: HttpRequest, obj: Study | None = None) -> bool:
-        return super().has_change_permission(request, obj) and not _is_frozen(obj)
-
-    def has_delete_permission(self, request: HttpRequest, obj: Study | None = None) -> bool:
-        return super().has_delete_permission(request, obj) and not _is_frozen(obj)
-
     def get_form(self, request: HttpRequest, obj: Study | None = None, change: bool = False,
                  **kwargs: Any) -> Any:
-        if _is_frozen(obj):  # Nothing can be filled in, so nothing says how.
+        if is_frozen(obj):  # Nothing can be filled in, so nothing says how.
             kwargs["help_texts"] = dict.fromkeys(StudyForm.Meta.fields, "")
         return super().get_form(request, obj, change=change, **kwargs)
 
     def get_fieldsets(self, request: HttpRequest, obj: Study | None = None) -> Any:
-        if not _is_frozen(obj):
-            return self.fieldsets
-        return [(title, {**options, "fields": [name for name in options["fields"]
-                                               if name != "prompt_file"]})
-                for title, options in self.fieldsets]
+        return without_file(SECTIONS) if is_frozen(obj) else SECTIONS
 
     def change_view(self, request: HttpRequest, object_id: str, form_url: str = "",
                     extra_context: dict[str, Any] | None = None) -> Any:
@@ -138,10 +123,10 @@ class StudyAdmin(ModelAdmin):
     def save_related(self, request: HttpRequest, form: ModelForm,
                      formsets: list[BaseModelFormSet], change: bool) -> None:
         has_other_images = bool(IMAGE_FIELDS & set(form.changed_data)) or any(
-            formset.has_changed() for formset in formsets)
+            formset.model is Contrast and formset.has_changed() for formset in formsets)
         if change and has_other_images and services.discard_preparation(form.instance):
-            messages.warning(request, "The comparison has changed, so the images must be prepared "
-                                      "again. Images that are already rendered are used again.")
+            messages.warning(request, "What is compared has changed, so the images must be "
+                                      "prepared again. Those already rendered are used again.")
         super().save_related(request, form, formsets, change)
 
     def response_add(self, request: HttpRequest, obj: Study,
@@ -191,7 +176,3 @@ def _say_prompts(request: HttpRequest, prompts: PromptList) -> None:
                      f"{number_of(number, 'prompt')} {was} read from {prompts.filename}.")
     if note := prompts.duplicate_note():
         messages.warning(request, note)
-
-
-def _is_frozen(study: Study | None) -> bool:
-    return study is not None and study.is_frozen()

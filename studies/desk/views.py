@@ -6,10 +6,13 @@ from django.contrib import messages
 from django.contrib.auth.decorators import permission_required
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import get_object_or_404, redirect, render
+from django.utils.html import format_html
 from django.views.decorators.http import require_POST, require_safe
 
 from studies.desk import services
+from studies.desk.forms import PreviewForm
 from studies.desk.progress import study_progress
+from studies.method.markup import safe_html
 from studies.models import Study, StudySession
 
 may_view = permission_required("studies.view_study", raise_exception=True)
@@ -35,6 +38,16 @@ def progress(request: HttpRequest, study_id: int) -> HttpResponse:
     response = render(request, "desk/_progress.html", panel(request, study))
     response["Cache-Control"] = "no-store"
     return response
+
+
+@require_POST
+@may_view
+def preview(request: HttpRequest) -> HttpResponse:
+    """A text as participants will read it, made by the same sanitiser."""
+    form = PreviewForm(request.POST)
+    if not form.is_valid():  # As while a number is being written.
+        return HttpResponse(format_html("<p><strong>{}</strong></p>", form.problem()))
+    return HttpResponse(safe_html(form.read_text()))
 
 
 @require_POST

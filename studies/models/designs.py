@@ -144,8 +144,8 @@ class Study(models.Model):
                 condition=Q(catch_percent__lte=MOST_EXTRA_PERCENT,
                             repeat_percent__lte=MOST_EXTRA_PERCENT),
                 name="studies_study_extra_trials_few",
-                violation_error_message=f"At most {MOST_EXTRA_PERCENT}% of catch trials, and as "
-                "many of repeats, are possible.",
+                violation_error_message=f"At most {MOST_EXTRA_PERCENT} percent of catch trials, "
+                "and as many of repeats, are possible.",
             ),
             models.CheckConstraint(
                 condition=Q(catch_steps__gte=1), name="studies_study_catch_steps_positive",

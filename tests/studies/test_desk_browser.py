@@ -14,7 +14,14 @@ from playwright.sync_api import Browser, Page, expect
 from generation.models import Predictor, Render, RenderState
 from generation.rendering.notices import notify_renders_changed
 from generation.scenes.tokenizer import build_tokenizer
-from studies.models import Pair, SessionState, Study, StudySession, StudyState
+from studies.models import (
+    Pair,
+    RecruiterIdentity,
+    SessionState,
+    Study,
+    StudySession,
+    StudyState,
+)
 from tests import factories
 from tests.conftest import wait_until
 
@@ -123,6 +130,70 @@ def test_a_fixed_arm_asks_for_its_number(desk: Page) -> None:
     number.fill("12")
 
 
+def test_a_text_is_looked_at_as_participants_will_read_it(desk: Page) -> None:
+    desk.goto("/admin/studies/study/add/")
+    desk.get_by_text("8. What participants read").click()
+    row = desk.locator(".field-row:has(> .field-welcome_text)").first
+    preview = row.get_by_role("region", name="Preview")
+    expect(preview).to_be_hidden()
+    row.get_by_role("button", name="Preview").press("Enter")
+    expect(preview).to_contain_text("comparisons, and it takes about")
+    desk.locator("#id_main_trials").fill("")
+    row.get_by_role("textbox").fill("Come *in*")
+    expect(preview).to_have_text("Main trials: This field is required.")
+    desk.locator("#id_main_trials").fill("8")
+    row.get_by_role("textbox").fill("Come **in**<script>alert(1)</script>")
+    expect(preview.locator("strong")).to_have_text("in")
+    expect(row.get_by_role("button", name="Preview")).to_have_attribute("aria-expanded", "true")
+    row.get_by_role("button", name="Preview").press("Enter")
+    expect(preview).to_be_hidden()
+
+
+def test_a_translation_that_is_added_can_be_looked_at_too(desk: Page) -> None:
+    desk.goto("/admin/studies/study/add/")
+    desk.get_by_text("9. Translations").click()
+    desk.get_by_text("Add another Translation").click()
+    row = desk.locator("#translations-group .field-row:has(> .field-consent_text)").first
+    row.get_by_role("textbox").fill("# Einverständnis")
+    row.get_by_role("button", name="Preview").click()
+    expect(row.get_by_role("heading", name="Einverständnis")).to_be_visible()
+
+
+def test_a_question_shows_what_its_kind_asks_for_and_opens_where_it_is_wrong(desk: Page) -> None:
+    desk.goto("/admin/studies/study/add/")
+    desk.get_by_label("Name").fill("Shapes")
+    desk.get_by_text("10. Questions before and after").click()
+    desk.get_by_text("Add another Question").click()
+    group = desk.locator("#questions-group")
+    choices, minimum = (group.locator(f"[name=questions-0-{name}]")
+                        for name in ("choices", "minimum"))
+    for kind, has_choices, has_ends in (("choice", True, False), ("number", False, True),
+                                        ("text", False, False), ("scale", True, True)):
+        group.locator("[name=questions-0-kind]").select_option(kind)
+        expect(choices).to_be_visible(visible=has_choices)
+        expect(minimum).to_be_visible(visible=has_ends)
+    group.locator("[name=questions-0-text]").fill("How hard was it?")
+    group.locator("[name=questions-0-name]").fill("effort")
+    desk.get_by_role("button", name="Save", exact=True).click()
+    expect(group.get_by_text("A scale needs both its ends.").first).to_be_visible()
+
+
+def test_the_surround_and_the_limits_of_the_screen_are_shown_as_they_are_set(desk: Page) -> None:
+    desk.goto("/admin/studies/study/add/")
+    desk.get_by_text("6. How a trial is shown").click()
+    swatch = desk.locator("output.desk-swatch")
+    expect(swatch).to_have_text("18% of white")
+    desk.locator("#id_surround_grey").fill("255")
+    expect(swatch).to_have_text("100% of white")
+    expect(swatch).to_have_css("background-color", "rgb(255, 255, 255)")
+    desk.locator("#id_surround_grey").fill("300")
+    expect(swatch).to_be_hidden()
+    desk.get_by_text("7. The participant's way").click()
+    expect(desk.locator("#id_min_window_px")).to_be_visible()
+    desk.locator("#id_has_screen_check").uncheck()
+    expect(desk.locator("#id_min_window_px")).to_be_hidden()
+
+
 def test_images_appear_as_they_are_rendered_without_a_reload(
     desk: Page, predictor: Predictor
 ) -> None:
@@ -164,21 +235,33 @@ CUT_OFF = """() => [...document.querySelectorAll("#result_list td, #result_list 
 
 @pytest.mark.parametrize("width", [390, 1440])
 def test_no_page_scrolls_sideways(desk: Page, predictor: Predictor, width: int) -> None:
-    session = factories.make_open_session(study=factories.make_study(predictor=predictor))
+    study = factories.make_study(predictor=predictor, welcome_text="W" * 500)
+    question = study.questions.create(name="display", text="What do you look at?" * 9,
+                                      choices="a laptop\na phone")
+    study.translations.create(language="de", question="Welches Bild gefällt Ihnen besser?" * 3)
+    session = factories.make_open_session(
+        study=study, id_parameter="PROLIFIC_PID",
+        return_url="https://app.prolific.com/submissions/complete?cc={code}")
     participant = factories.make_participant(session=session)
     pair = session.study.contrasts.get().pairs.select_related("prompt", "candidate")[0]
     pair.prompt.text = ", ".join(["top left a large checkered orange circle"] * 5)
     pair.prompt.save(update_fields=["text"])
     factories.make_trial(participant=participant, pair=pair)
+    participant.question_answers.create(question=question, value="a laptop")
+    RecruiterIdentity.objects.create(participant=participant, session=session,
+                                     external_id="5f0a" * 6)
     Render.objects.filter(pk=pair.candidate_id).update(
         provenance={"versions": {"torch": "2.13.0"}, "hash": "0123456789abcdef" * 8})
     desk.set_viewport_size({"width": width, "height": 900})
     for address in (
         "", "studies/study/", "studies/study/add/", f"studies/study/{session.study_id}/change/",
         "studies/studysession/", f"studies/studysession/{session.pk}/change/",
-        "studies/participant/", "studies/trial/", "studies/response/", "generation/render/",
+        f"studies/question/{question.pk}/change/", f"studies/participant/{participant.pk}/change/",
+        "studies/recruiteridentity/", "studies/participant/", "studies/trial/",
+        "studies/response/", "generation/render/",
         f"generation/render/{pair.candidate_id}/change/",
     ):
         desk.goto(f"/admin/{address}")
+        desk.evaluate("for (const part of document.querySelectorAll('details')) part.open = true")
         assert desk.evaluate("document.documentElement.scrollWidth") <= width, address
         assert desk.evaluate(CUT_OFF) == [], address
