@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import torch
@@ -118,7 +119,7 @@ def _fit(
             averaged.update_parameters(network)
         averaged.eval()
         with torch.no_grad():
-            error = _loss(averaged.module, validation, weights).item()
+            error = _loss(cast(CurveNetwork, averaged.module), validation, weights).item()
         if error < best[0]:
             best = (error, deepcopy(averaged.module.state_dict()))
         if epoch % 20 == 0:
