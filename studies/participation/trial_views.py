@@ -13,7 +13,7 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST, require_safe
 
-from studies.models import Participant, Task
+from studies.models import Participant, ParticipantState, Task
 from studies.participation import progress, services, texts
 from studies.participation.answers import AnswerForm, MalformedAnswer
 from studies.participation.places import PlaceLost
@@ -80,7 +80,7 @@ def surround(request: HttpRequest, level: int) -> HttpResponse:
 @for_participants
 @with_json_errors
 def next_trial(request: HttpRequest, token: uuid.UUID) -> HttpResponse:
-    return JsonResponse(_where_now(present_participant(token)))
+    return JsonResponse(_where_now(_participant(token)))
 
 
 @require_POST
@@ -88,7 +88,7 @@ def next_trial(request: HttpRequest, token: uuid.UUID) -> HttpResponse:
 @with_json_errors
 def answer(request: HttpRequest, token: uuid.UUID, trial_id: uuid.UUID) -> HttpResponse:
     """Store one answer; what comes next rides on the acknowledgement."""
-    participant = present_participant(token)
+    participant = _participant(token)
     trial = get_object_or_404(participant.trials.select_related("pair__contrast"),
                               public_id=trial_id)
     given = AnswerForm.from_body(_body(request)).answer()
@@ -103,7 +103,7 @@ def answer(request: HttpRequest, token: uuid.UUID, trial_id: uuid.UUID) -> HttpR
 @with_json_errors
 def stimulus(request: HttpRequest, token: uuid.UUID, trial_id: uuid.UUID) -> HttpResponse:
     """Send the trial's one file, without a name, a date or a tag that could tell it apart."""
-    participant = present_participant(token)
+    participant = _participant(token)
     for trial in progress.reachable_trials(participant):
         if trial.public_id == trial_id:
             with progress.stimulus_of(trial).image.open("rb") as file:
@@ -111,6 +111,14 @@ def stimulus(request: HttpRequest, token: uuid.UUID, trial_id: uuid.UUID) -> Htt
             return HttpResponse(content, content_type="image/webp",
                                 headers={"Cache-Control": "private, max-age=3600"})
     raise Http404
+
+
+def _participant(token: uuid.UUID) -> Participant:
+    """Who is asking, if there is anything to ask of them: not of those who withdrew."""
+    participant = present_participant(token)
+    if participant.state == ParticipantState.WITHDRAWN:
+        raise Http404
+    return participant
 
 
 def _problem(sentence: str | Promise, *, status: int) -> JsonResponse:

@@ -350,7 +350,7 @@ class TestAnswering:
         Participant.objects.filter(pk=participant.pk).update(
             state=ParticipantState.WITHDRAWN, withdrawn_at=now())
         assert send(client, participant, trial, BODY).status_code == 404
-        for page in ("next", "trials", f"trials/{trial.public_id}/stimulus"):
+        for page in ("next", f"trials/{trial.public_id}/stimulus"):
             assert client.get(f"/take/{participant.token}/{page}").status_code == 404
         assert not Response.objects.exists()
 
@@ -465,7 +465,8 @@ class TestAnswering:
 def test_trial_page_carries_the_studys_settings(client: Client, db: None) -> None:
     study = factories.make_study(blank_ms=250, min_viewing_ms=100, viewing_limit_ms=None,
                                  image_scale=1.5, trials_per_block=7, surround_grey=90)
-    participant = start(factories.make_open_session(study=study))
+    participant = start(factories.make_open_session(study=study), language="de")
+    services.note_instructed(participant)
     with translation.override("de"):  # Where 1.5 is written 1,5.
         page = client.get(f"/take/{participant.token}/trials").content.decode()
     for setting in ('blank-ms="250"', 'min-viewing-ms="100"', 'viewing-limit-ms=""',

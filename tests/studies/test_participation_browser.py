@@ -120,6 +120,11 @@ SIDES = """() => ["left", "right"].map((name) => {
 })"""
 
 
+def width_of_left(page: Page) -> float:
+    left, _ = page.evaluate(SIDES)
+    return float(left[2] - left[0])
+
+
 def stand_whole_and_alike(page: Page, width: int, height: int) -> bool:
     """Both images lie inside the window, in one row and in one size, and nothing scrolls."""
     left, right = page.evaluate(SIDES)
@@ -143,9 +148,10 @@ def test_images_follow_the_window_during_a_trial(page: Page, site: str, task: st
                           (768, 1024), (700, 300), (1280, 800)):
         page.set_viewport_size({"width": width, "height": height})
         wait_until(partial(stand_whole_and_alike, page, width, height), seconds=10)
-        left, _ = page.evaluate(SIDES)
-        widths.append(left[2] - left[0])
-    assert widths[0] == widths[-1] > widths[3] > 100
+        widths.append(width_of_left(page))
+    # What stood whole in the small window does so in the large one too, before it grows.
+    wait_until(lambda: width_of_left(page) == widths[0], seconds=10)
+    assert widths[0] > widths[3] > 100
     page.keyboard.press("f")
     wait_for_trial(page, 2)
 
