@@ -53,7 +53,7 @@ class Demo:
     def stop(self) -> None:
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGINT)
-        self.process.wait(30)
+        self.process.wait(120)
 
 
 @pytest.fixture
@@ -173,6 +173,6 @@ def test_taken_port_is_said_plainly(data_dir: Path) -> None:
         port = taken.getsockname()[1]
         demo = Demo(data_dir, port)
         assert demo.find(r"(Port \d+ is taken by another program)").startswith(f"Port {port}")
-        demo.process.wait(30)
+        demo.process.wait(120)
     assert demo.process.returncode != 0
     assert "Traceback" not in demo.said
