@@ -90,6 +90,7 @@ MIDDLEWARE = [
     "axes.middleware.AxesMiddleware",
 ]
 ROOT_URLCONF = "budgetstudy.urls"
+CSRF_FAILURE_VIEW = "budgetstudy.problems.untrusted_form"
 ASGI_APPLICATION = "budgetstudy.asgi.application"
 TEMPLATES = [
     {
@@ -122,7 +123,12 @@ AXES_FAILURE_LIMIT = 10
 AXES_COOLOFF_TIME = 0.25  # hours
 AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+# Ours, the admin's and the results' language. Only participants are spoken to in others, page by
+# page; there is no LocaleMiddleware.
 LANGUAGE_CODE = "en"
+LANGUAGES = [("en", "English"), ("de", "Deutsch"), ("es", "Español"), ("zh-hans", "简体中文")]
+# Before the catalogs of Django and of other apps, which translate some of our words in their way.
+LOCALE_PATHS = [BASE_DIR / "studies" / "locale"]
 TIME_ZONE = "UTC"
 USE_TZ = True
 FORMAT_MODULE_PATH = "budgetstudy.formats"

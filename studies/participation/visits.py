@@ -23,13 +23,17 @@ View = Callable[..., HttpResponse]
 def for_participants(view: View) -> View:
     """Keep an address that holds a secret out of caches, search engines and other sites.
 
-    The language that a view activates ends with it.
+    A view speaks the browser's language until it activates another, which ends with it.
     """
 
     @functools.wraps(view)
     def wrapped(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
-        with translation.override(translation.get_language()):
-            response = view(request, *args, **kwargs)
+        with translation.override(translation.get_language_from_request(request)):
+            try:
+                response = view(request, *args, **kwargs)
+            finally:
+                # The page that says what went wrong is made after this, and speaks it too.
+                request.LANGUAGE_CODE = translation.get_language()
         response.headers.setdefault("Cache-Control", "private, no-store")
         response.headers["X-Robots-Tag"] = "noindex, nofollow"
         # Not no-referrer: browsers then send "Origin: null", which the CSRF check refuses.
