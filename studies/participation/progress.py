@@ -30,18 +30,27 @@ class Step(StrEnum):
 
 def where_now(participant: Participant) -> Step:
     """The one step at which a participant stands: the first that is not behind them."""
-    study = participant.session.study
     if participant.state == ParticipantState.WITHDRAWN:
         return Step.WITHDRAWN
     if participant.state == ParticipantState.FINISHED:
         return Step.DONE
+    return _what_is_before(participant) or what_is_left(participant) or Step.DONE
+
+
+def has_begun(participant: Participant) -> bool:
+    """Whether every step before the trials is behind the participant, so that trials may be had."""
+    return participant.state != ParticipantState.ACTIVE or _what_is_before(participant) is None
+
+
+def _what_is_before(participant: Participant) -> Step | None:
+    study = participant.session.study
     if participant.questions_before_at is None and _is_asked(participant, QuestionMoment.BEFORE):
         return Step.QUESTIONS_BEFORE
     if participant.screen_checked_at is None and study.has_screen_check:
         return Step.SCREEN
     if participant.instructed_at is None and study.has_instructions:
         return Step.INSTRUCTIONS
-    return what_is_left(participant) or Step.DONE
+    return None
 
 
 def what_is_left(participant: Participant) -> Step | None:

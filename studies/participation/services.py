@@ -63,6 +63,10 @@ class AnswerRefused(Exception):
     sentence: str | Promise = ""
 
 
+class NotBegun(AnswerRefused):
+    sentence = _("The comparisons have not begun yet. Please go through the pages before them.")
+
+
 class TrialOutOfTurn(AnswerRefused):
     sentence = _("This comparison is not the one to answer now.")
 
@@ -72,7 +76,7 @@ class ConflictingAnswer(AnswerRefused):
 
 
 class NotFinished(Exception):
-    """Something is still unanswered, so there is no completion code yet."""
+    """A step is still ahead, so there is no completion code yet."""
 
 
 @dataclass(frozen=True)
@@ -212,8 +216,8 @@ def _pass(participant: Participant, step: str, **found: object) -> bool:
 
 
 def finish(participant: Participant) -> Participant:
-    """Issue the completion code once every trial and question is answered; again, the same."""
-    if progress.what_is_left(participant) is not None:
+    """Issue the completion code once every step is behind the participant; again, the same."""
+    if not progress.has_begun(participant) or progress.what_is_left(participant) is not None:
         raise NotFinished
     Participant.objects.filter(pk=participant.pk, state=ParticipantState.ACTIVE).update(
         state=ParticipantState.FINISHED, finished_at=now(), completion_code=_new_code()

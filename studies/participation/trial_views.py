@@ -114,10 +114,15 @@ def stimulus(request: HttpRequest, token: uuid.UUID, trial_id: uuid.UUID) -> Htt
 
 
 def _participant(token: uuid.UUID) -> Participant:
-    """Who is asking, if there is anything to ask of them: not of those who withdrew."""
+    """Who is asking, if there is anything to ask of them: not of those who withdrew.
+
+    Whatever a script asks for, no step before the trials can be skipped.
+    """
     participant = present_participant(token)
     if participant.state == ParticipantState.WITHDRAWN:
         raise Http404
+    if not progress.has_begun(participant):
+        raise services.NotBegun
     return participant
 
 

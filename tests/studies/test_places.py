@@ -14,7 +14,7 @@ from studies.participation import services
 from studies.participation.places import PlaceLost, keep_place
 from studies.participation.services import Answer, finish, record_response, start
 from tests import factories
-from tests.studies.walking import address_of
+from tests.studies.walking import address_of, begin
 
 LEFT = Answer(chosen_side="left", response_ms=812, input_method="keyboard")
 
@@ -40,7 +40,7 @@ def test_silence_gives_the_place_back(session: StudySession) -> None:
 
 
 def test_who_finished_holds_the_place_for_ever(session: StudySession) -> None:
-    participant = start(session)
+    participant = begin(session)
     for trial in participant.trials.order_by("index"):
         record_response(participant, trial, LEFT)
     silent_for(finish(participant), days=300)
