@@ -177,3 +177,18 @@ def test_declining_needs_no_participant(client: Client, session: StudySession) -
     assert page.status_code == 200
     assert not re.search("5f3a", page.content.decode())
     assert session.declines.count() == 1
+
+
+@pytest.mark.parametrize("parts", [{}, {"has_consent": False}])
+def test_address_of_a_form_names_the_id_again(client: Client, db: None, parts: dict) -> None:
+    """A page that a form led to can be loaded anew."""
+    session = factories.make_open_session(study=factories.make_study(**parts), id_parameter=NAME)
+    page = client.get(f"/join/{session.public_id}/{'' if parts else 'consent'}?{NAME}=5f3a")
+    forms = [action for action in actions(page) if action.address.startswith("/join/")
+             and action.is_form]
+    assert forms
+    assert all(f"{NAME}=5f3a" in form.address for form in forms)
+    if not parts:
+        address = next_action(page).address
+        assert client.post(address, next_action(page).fields).status_code == 400
+        assert client.get(address).status_code == 200
