@@ -85,6 +85,8 @@ def remembered(request: HttpRequest, session: StudySession) -> Participant | Non
 
 
 def remember(request: HttpRequest, participant: Participant) -> None:
+    # As at a login: whoever planted the session's key beforehand must not come to know the token.
+    request.session.cycle_key()
     tokens = request.session.get(REMEMBERED, {})
     request.session[REMEMBERED] = {
         **tokens, str(participant.session.public_id): str(participant.token)

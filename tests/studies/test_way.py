@@ -7,6 +7,7 @@ import uuid
 from typing import Any
 
 import pytest
+from django.conf import settings
 from django.test import Client
 from django.utils.timezone import now
 from pytest_django import DjangoAssertNumQueries
@@ -476,3 +477,13 @@ class TestLanguage:
         page = client.get(f"/join/{factories.make_open_session(study=study).public_id}/")
         assert "hreflang" not in page.content.decode()
         assert 'lang="de"' in page.content.decode()
+
+
+def test_who_begins_gets_another_session_key(client: Client, session: StudySession) -> None:
+    """A key that somebody planted beforehand leads to nobody's secret."""
+    planted = client.session
+    planted.save()
+    client.cookies[settings.SESSION_COOKIE_NAME] = planted.session_key
+    enter(client, session)
+    assert client.session.session_key != planted.session_key
+    assert not planted.exists(planted.session_key)
