@@ -22,6 +22,7 @@ from studies.participation.visits import (
     View,
     elsewhere,
     for_participants,
+    page_participant,
     present_participant,
     with_a_place,
 )
@@ -57,7 +58,7 @@ def with_json_errors(view: View) -> View:
 @for_participants
 @with_a_place
 def trials(request: HttpRequest, token: uuid.UUID) -> HttpResponse:
-    participant = present_participant(token)
+    participant = page_participant(request, token)
     if (stands := elsewhere(participant, Step.TRIALS)) is not None:
         return stands
     study = participant.session.study
