@@ -58,9 +58,13 @@ class ImagesNotReady(EntryRefused):
 
 
 class AnswerRefused(Exception):
-    """An answer cannot be stored. `sentence` says why in the participant's words."""
+    """An answer cannot be stored. `sentence` says why in the participant's words.
+
+    It is settled where another answer to the same trial is stored.
+    """
 
     sentence: str | Promise = ""
+    is_settled = False
 
 
 class NotBegun(AnswerRefused):
@@ -72,6 +76,7 @@ class TrialOutOfTurn(AnswerRefused):
 
 
 class ConflictingAnswer(AnswerRefused):
+    is_settled = True
     sentence = _("This comparison has another answer already; the first one counts.")
 
 
@@ -171,6 +176,7 @@ def record_response(participant: Participant, trial: Trial, answer: Answer) -> R
             return Response.objects.create(trial=trial, **asdict(answer))
     stored = Response.objects.filter(trial=trial, trial__participant=participant).first()
     if stored is None:
+        logger.warning("answer out of turn refused", extra={"trial": str(trial.public_id)})
         raise TrialOutOfTurn
     if stored.chosen_side != answer.chosen_side:
         logger.warning(

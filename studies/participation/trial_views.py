@@ -1,6 +1,7 @@
 """The one page on which trials are shown, and what its script asks for."""
 
 import functools
+import logging
 import uuid
 from contextlib import suppress
 from typing import Any
@@ -13,7 +14,7 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST, require_safe
 
-from studies.models import Participant, ParticipantState, Task
+from studies.models import Participant, ParticipantState, Task, Trial
 from studies.participation import progress, services, texts
 from studies.participation.answers import AnswerForm, MalformedAnswer
 from studies.participation.places import PlaceLost
@@ -27,9 +28,14 @@ from studies.participation.visits import (
     with_a_place,
 )
 
+logger = logging.getLogger(__name__)
 LARGEST_ANSWER_BYTES = 4096
 WHITE = 255
 A_YEAR = 365 * 24 * 3600
+
+
+class StimulusUnreadable(Exception):
+    """The file of a stimulus is gone or broken."""
 
 
 def with_json_errors(view: View) -> View:
@@ -45,8 +51,12 @@ def with_json_errors(view: View) -> View:
             return _problem(str(error), status=400)
         except RequestDataTooBig:
             return _problem(_("The answer is too large."), status=413)
+        except StimulusUnreadable:
+            return _problem(_("The images cannot be read now. Please try again in a few minutes."),
+                            status=503)
         except services.AnswerRefused as refusal:
-            return _problem(refusal.sentence, status=409)
+            # Only what is settled may be forgotten: the rest may still be the answer that counts.
+            return _problem(refusal.sentence, status=409, settled=refusal.is_settled)
         except PlaceLost as refusal:
             # Not 409: the answer is worth keeping until a place is free.
             return _problem(refusal.sentence, status=403)
@@ -107,11 +117,18 @@ def stimulus(request: HttpRequest, token: uuid.UUID, trial_id: uuid.UUID) -> Htt
     participant = _participant(token)
     for trial in progress.reachable_trials(participant):
         if trial.public_id == trial_id:
-            with progress.stimulus_of(trial).image.open("rb") as file:
-                content = file.read()
-            return HttpResponse(content, content_type="image/webp",
+            return HttpResponse(_image_of(trial), content_type="image/webp",
                                 headers={"Cache-Control": "private, max-age=3600"})
     raise Http404
+
+
+def _image_of(trial: Trial) -> bytes:
+    try:
+        with progress.stimulus_of(trial).image.open("rb") as file:
+            return file.read()
+    except OSError as error:
+        logger.exception("stimulus cannot be read", extra={"pair": str(trial.pair.public_id)})
+        raise StimulusUnreadable from error
 
 
 def _participant(token: uuid.UUID) -> Participant:
@@ -127,8 +144,8 @@ def _participant(token: uuid.UUID) -> Participant:
     return participant
 
 
-def _problem(sentence: str | Promise, *, status: int) -> JsonResponse:
-    return JsonResponse({"error": sentence}, status=status)
+def _problem(sentence: str | Promise, *, status: int, **more: bool) -> JsonResponse:
+    return JsonResponse({"error": sentence, **more}, status=status)
 
 
 def _body(request: HttpRequest) -> bytes:

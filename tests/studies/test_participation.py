@@ -376,6 +376,7 @@ class TestAnswering:
                    client.get(f"/take/{participant.token}/trials/{trial.public_id}/stimulus")]
         assert [reply.status_code for reply in replies] == [409] * 3
         assert "pages before them" in replies[0].json()["error"]
+        assert replies[0].json()["settled"] is False
         assert not Response.objects.exists()
 
     def test_last_answer_finishes(self, client: Client, participant: Participant) -> None:
@@ -404,8 +405,10 @@ class TestAnswering:
         assert replies[0].json() == replies[1].json()
         other = send(client, participant, first, {**BODY, "side": "right"})
         assert other.status_code == 409
-        assert other.json() == {"error": services.ConflictingAnswer.sentence}
-        assert send(client, participant, third, BODY).status_code == 409
+        assert other.json() == {"error": services.ConflictingAnswer.sentence, "settled": True}
+        early = send(client, participant, third, BODY)
+        assert early.status_code == 409
+        assert early.json() == {"error": services.TrialOutOfTurn.sentence, "settled": False}
         assert Response.objects.count() == 1
 
     def test_foreign_trial_is_not_found(self, client: Client, participant: Participant) -> None:
@@ -517,6 +520,17 @@ class TestStimulus:
             stored = trial.pair.stimuli.get(candidate_side=trial.candidate_side)
             assert self.fetch(client, participant, trial).content == stored.image.read()
             record_response(participant, trial, LEFT)
+
+    def test_missing_file_is_said_and_logged_with_its_pair(
+        self, client: Client, participant: Participant, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        trial = ordered(participant)[0]
+        image = trial.pair.stimuli.get(candidate_side=trial.candidate_side).image
+        image.storage.delete(image.name)
+        reply = self.fetch(client, participant, trial)
+        assert (reply.status_code, reply["Content-Type"]) == (503, "application/json")
+        (record,) = [each for each in caplog.records if "cannot be read" in each.message]
+        assert (record.levelname, vars(record)["pair"]) == ("ERROR", str(trial.pair.public_id))
 
     def test_only_the_current_trial_and_the_next_can_be_seen(
         self, client: Client, participant: Participant
