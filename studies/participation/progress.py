@@ -95,21 +95,18 @@ class Shown:
 
 def current_and_next(participant: Participant) -> list[Shown]:
     """The first unanswered trial and the one after it, counted within practice or main."""
-    trials = list(participant.trials.unanswered().order_by("index")[:2])
+    trials = reachable_trials(participant)
     if not trials:
         return []
-    counts = participant.trials.aggregate(
-        all=Count("pk"), practice=Count("pk", filter=Q(kind=TrialKind.PRACTICE))
-    )
+    counts = count_trials(participant)
     stimuli = _stimuli_of(trials)
     return [
         Shown(
             trial=trial,
             stimulus=stimuli[trial.pair_id, trial.candidate_side],
             is_practice=trial.kind == TrialKind.PRACTICE,
-            index=trial.index - (0 if trial.kind == TrialKind.PRACTICE else counts["practice"]),
-            total=counts["practice"] if trial.kind == TrialKind.PRACTICE
-            else counts["all"] - counts["practice"],
+            index=trial.index - (0 if trial.kind == TrialKind.PRACTICE else counts.practice),
+            total=counts.practice if trial.kind == TrialKind.PRACTICE else counts.main,
         )
         for trial in trials
     ]
