@@ -121,8 +121,8 @@ def _choice_field(question: Question, lines: list[str]) -> forms.Field:
 class _NumberField(forms.FloatField):
     """Takes a comma as the decimal point, as most of Europe writes it."""
 
-    def to_python(self, value: str | None) -> float | None:
-        if value and value.count(",") == 1 and "." not in value:
+    def to_python(self, value: Any) -> Any:
+        if isinstance(value, str) and value.count(",") == 1 and "." not in value:
             value = value.replace(",", ".")
         return super().to_python(value)
 

@@ -526,7 +526,7 @@ class TestStimulus:
     ) -> None:
         trial = ordered(participant)[0]
         image = trial.pair.stimuli.get(candidate_side=trial.candidate_side).image
-        image.storage.delete(image.name)
+        image.storage.delete(str(image.name))
         reply = self.fetch(client, participant, trial)
         assert (reply.status_code, reply["Content-Type"]) == (503, "application/json")
         (record,) = [each for each in caplog.records if "cannot be read" in each.message]

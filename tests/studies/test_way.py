@@ -483,7 +483,8 @@ def test_who_begins_gets_another_session_key(client: Client, session: StudySessi
     """A key that somebody planted beforehand leads to nobody's secret."""
     planted = client.session
     planted.save()
-    client.cookies[settings.SESSION_COOKIE_NAME] = planted.session_key
+    key = str(planted.session_key)
+    client.cookies[settings.SESSION_COOKIE_NAME] = key
     enter(client, session)
-    assert client.session.session_key != planted.session_key
-    assert not planted.exists(planted.session_key)
+    assert client.session.session_key != key
+    assert not planted.exists(key)
