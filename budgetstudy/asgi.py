@@ -26,6 +26,7 @@ application = ProtocolTypeRouter(
         "http": BodyLimit(
             ThreadedHandler(num_threads=NUM_THREADS),
             most_bytes=settings.DATA_UPLOAD_MAX_MEMORY_SIZE,
+            most_upload_bytes=settings.MOST_UPLOAD_BYTES,
         ),
         "websocket": AllowedHostsOriginValidator(
             AuthMiddlewareStack(URLRouter(websocket_urlpatterns))

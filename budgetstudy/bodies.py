@@ -17,39 +17,42 @@ class _TooLarge(Exception):
 class BodyLimit:
     """Refuse a larger body with 413 before it is read, or, where it names no length, in between.
 
-    Django would first write all of it to a temporary file. Only the admin takes uploads.
+    Django would first write all of it to a temporary file. The admin takes uploads, which may be
+    larger, but who sends them may not have logged in.
     """
 
-    def __init__(self, application: ASGIHandler, *, most_bytes: int,
-                 exempt_prefix: str = "/admin/") -> None:
+    def __init__(self, application: ASGIHandler, *, most_bytes: int, most_upload_bytes: int,
+                 upload_prefix: str = "/admin/") -> None:
         self._application = application
         self._most_bytes = most_bytes
-        self._exempt_prefix = exempt_prefix
+        self._most_upload_bytes = most_upload_bytes
+        self._upload_prefix = upload_prefix
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         path = scope["path"].removeprefix(scope.get("root_path", ""))
-        if path.startswith(self._exempt_prefix):
-            await self._application(scope, receive, send)
-        elif _declared_bytes(scope) > self._most_bytes:
+        is_upload = path.startswith(self._upload_prefix)
+        most_bytes = self._most_upload_bytes if is_upload else self._most_bytes
+        if _declared_bytes(scope) > most_bytes:
             await _refuse(send)
         else:
             try:
-                await self._application(scope, self._counted(receive), send)
+                await self._application(scope, _counted(receive, most_bytes), send)
             except _TooLarge:  # Nothing has been sent yet: the body is read before all else.
                 await _refuse(send)
 
-    def _counted(self, receive: Receive) -> Receive:
-        num_bytes = 0
 
-        async def receive_counted() -> Mapping[str, Any]:
-            nonlocal num_bytes
-            message = await receive()
-            num_bytes += len(message.get("body", b""))
-            if num_bytes > self._most_bytes:
-                raise _TooLarge
-            return message
+def _counted(receive: Receive, most_bytes: int) -> Receive:
+    num_bytes = 0
 
-        return receive_counted
+    async def receive_counted() -> Mapping[str, Any]:
+        nonlocal num_bytes
+        message = await receive()
+        num_bytes += len(message.get("body", b""))
+        if num_bytes > most_bytes:
+            raise _TooLarge
+        return message
+
+    return receive_counted
 
 
 def _declared_bytes(scope: Scope) -> int:

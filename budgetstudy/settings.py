@@ -154,6 +154,8 @@ STATIC_ROOT = DATA_DIR / "static"
 STATICFILES_DIRS = [BASE_DIR / "static"]
 WHITENOISE_USE_FINDERS = DEBUG
 DATA_UPLOAD_MAX_MEMORY_SIZE = 1024 * 1024
+# To the admin, which takes files of prompts.
+MOST_UPLOAD_BYTES = _whole("BUDGETSTUDY_MOST_UPLOAD_BYTES", 32 * 1024 * 1024)
 
 CHANNEL_LAYERS = {
     "default": {

@@ -170,5 +170,7 @@ def _identify(
 def _page(request: HttpRequest, name: str, visit: Visit, context: Mapping[str, Any], *,
           status: int = 200) -> HttpResponse:
     return render(request, f"participation/{name}.html",
-                  {"visit": visit, "session": visit.session, "attempt": uuid.uuid4(), **context},
+                  {"visit": visit, "session": visit.session, "attempt": uuid.uuid4(),
+                   # Another: the consent's gives the participant's secret away.
+                   "decline_attempt": uuid.uuid4(), **context},
                   status=status)

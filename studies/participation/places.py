@@ -3,14 +3,13 @@
 from datetime import timedelta
 
 from django.db import transaction
+from django.db.models.functions import Now
 from django.utils.timezone import now
 from django.utils.translation import gettext_lazy as _
 
 from studies.models import Participant, ParticipantState, StudySession
 
 RENEWED_EVERY = timedelta(minutes=1)
-# Far longer than a database needs for one update: no place lapses while it is renewed.
-MARGIN = timedelta(seconds=10)
 
 
 class PlaceLost(Exception):
@@ -20,38 +19,57 @@ class PlaceLost(Exception):
                  "kept.")
 
 
-def keep_place(participant: Participant) -> None:
-    """Note that a participant is here; where the place lapsed, take a free one.
+class PlaceLapsed(PlaceLost):
+    """The place lapsed, and another is free: for who asks for it, not for a mere look."""
+
+
+def keep_place(participant: Participant, *, may_take: bool = True) -> None:
+    """Note that a participant is here; where the place lapsed, take a free one if one may.
 
     Raises
     ------
     PlaceLost
         If the place lapsed and none is free.
+    PlaceLapsed
+        If the place lapsed, one is free, and it may not be taken.
     """
     if participant.state != ParticipantState.ACTIVE:
         return
     kept = timedelta(minutes=participant.session.release_minutes)
-    silent = now() - participant.last_seen_at
-    if silent < min(RENEWED_EVERY, kept / 2):
+    if now() - participant.last_seen_at < min(RENEWED_EVERY, kept / 2):
         return
-    if silent < kept - MARGIN:
-        _note_seen(participant)
-    else:
+    if _renew(participant, kept):
+        return
+    if may_take:
         _take_again(participant)
+        return
+    _check_one_is_free(participant, participant.session)
+    raise PlaceLapsed
+
+
+def _renew(participant: Participant, kept: timedelta) -> bool:
+    """In one statement by the database's clock, which also counts the places: none lapses here."""
+    return _note_seen(participant, last_seen_at__gte=Now() - kept)
 
 
 @transaction.atomic
 def _take_again(participant: Participant) -> None:
     """Count the places as a newcomer does, under the same lock."""
     session = StudySession.objects.select_for_update(no_key=True).get(pk=participant.session_id)
-    others = session.participants.holding_places().exclude(pk=participant.pk)
-    if others.count() >= session.quota:
-        raise PlaceLost
+    _check_one_is_free(participant, session)
     _note_seen(participant)
 
 
-def _note_seen(participant: Participant) -> None:
-    participant.last_seen_at = now()
-    Participant.objects.filter(pk=participant.pk, state=ParticipantState.ACTIVE).update(
-        last_seen_at=participant.last_seen_at
-    )
+def _check_one_is_free(participant: Participant, session: StudySession) -> None:
+    others = session.participants.holding_places().exclude(pk=participant.pk)
+    if others.count() >= session.quota:
+        raise PlaceLost
+
+
+def _note_seen(participant: Participant, **condition: object) -> bool:
+    seen = Participant.objects.filter(
+        pk=participant.pk, state=ParticipantState.ACTIVE, **condition
+    ).update(last_seen_at=Now())
+    if seen:
+        participant.last_seen_at = now()
+    return seen == 1

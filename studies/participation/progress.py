@@ -30,18 +30,27 @@ class Step(StrEnum):
 
 def where_now(participant: Participant) -> Step:
     """The one step at which a participant stands: the first that is not behind them."""
-    study = participant.session.study
     if participant.state == ParticipantState.WITHDRAWN:
         return Step.WITHDRAWN
     if participant.state == ParticipantState.FINISHED:
         return Step.DONE
+    return _what_is_before(participant) or what_is_left(participant) or Step.DONE
+
+
+def has_begun(participant: Participant) -> bool:
+    """Whether every step before the trials is behind the participant, so that trials may be had."""
+    return participant.state != ParticipantState.ACTIVE or _what_is_before(participant) is None
+
+
+def _what_is_before(participant: Participant) -> Step | None:
+    study = participant.session.study
     if participant.questions_before_at is None and _is_asked(participant, QuestionMoment.BEFORE):
         return Step.QUESTIONS_BEFORE
     if participant.screen_checked_at is None and study.has_screen_check:
         return Step.SCREEN
     if participant.instructed_at is None and study.has_instructions:
         return Step.INSTRUCTIONS
-    return what_is_left(participant) or Step.DONE
+    return None
 
 
 def what_is_left(participant: Participant) -> Step | None:
@@ -86,21 +95,18 @@ class Shown:
 
 def current_and_next(participant: Participant) -> list[Shown]:
     """The first unanswered trial and the one after it, counted within practice or main."""
-    trials = list(participant.trials.unanswered().order_by("index")[:2])
+    trials = reachable_trials(participant)
     if not trials:
         return []
-    counts = participant.trials.aggregate(
-        all=Count("pk"), practice=Count("pk", filter=Q(kind=TrialKind.PRACTICE))
-    )
+    counts = count_trials(participant)
     stimuli = _stimuli_of(trials)
     return [
         Shown(
             trial=trial,
             stimulus=stimuli[trial.pair_id, trial.candidate_side],
             is_practice=trial.kind == TrialKind.PRACTICE,
-            index=trial.index - (0 if trial.kind == TrialKind.PRACTICE else counts["practice"]),
-            total=counts["practice"] if trial.kind == TrialKind.PRACTICE
-            else counts["all"] - counts["practice"],
+            index=trial.index - (0 if trial.kind == TrialKind.PRACTICE else counts.practice),
+            total=counts.practice if trial.kind == TrialKind.PRACTICE else counts.main,
         )
         for trial in trials
     ]

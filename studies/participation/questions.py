@@ -118,20 +118,32 @@ def _choice_field(question: Question, lines: list[str]) -> forms.Field:
     )
 
 
+class _NumberField(forms.FloatField):
+    """Takes a comma as the decimal point, as most of Europe writes it."""
+
+    def to_python(self, value: Any) -> Any:
+        if isinstance(value, str) and value.count(",") == 1 and "." not in value:
+            value = value.replace(",", ".")
+        return super().to_python(value)
+
+
 def _number_field(question: Question, lines: list[str]) -> forms.Field:
     lowest, highest = question.minimum, question.maximum
-    field = forms.FloatField(
-        widget=forms.NumberInput(attrs={"step": "any", "autocomplete": "off"}),
+    field = _NumberField(
+        # Not type="number": a browser then sends nothing where it cannot read what stands there.
+        widget=forms.TextInput(attrs={"data-number": True, "autocomplete": "off"}),
         error_messages={"required": _("Please write a number."),
                         "invalid": _("Please write a number, in digits only.")},
     )
+    if lowest is not None and lowest >= 0:
+        field.widget.attrs["inputmode"] = "decimal"  # Some phones' digits come without a minus.
     if lowest is not None:
-        field.widget.attrs["min"] = _as_text(lowest)
+        field.widget.attrs["data-min"] = _as_text(lowest)
         field.validators.append(MinValueValidator(
             lowest, _("Please write a number that is not below %(limit_value)g.")
         ))
     if highest is not None:
-        field.widget.attrs["max"] = _as_text(highest)
+        field.widget.attrs["data-max"] = _as_text(highest)
         field.validators.append(MaxValueValidator(
             highest, _("Please write a number that is not above %(limit_value)g.")
         ))

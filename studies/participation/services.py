@@ -58,9 +58,17 @@ class ImagesNotReady(EntryRefused):
 
 
 class AnswerRefused(Exception):
-    """An answer cannot be stored. `sentence` says why in the participant's words."""
+    """An answer cannot be stored. `sentence` says why in the participant's words.
+
+    It is settled where another answer to the same trial is stored.
+    """
 
     sentence: str | Promise = ""
+    is_settled = False
+
+
+class NotBegun(AnswerRefused):
+    sentence = _("The comparisons have not begun yet. Please go through the pages before them.")
 
 
 class TrialOutOfTurn(AnswerRefused):
@@ -68,11 +76,12 @@ class TrialOutOfTurn(AnswerRefused):
 
 
 class ConflictingAnswer(AnswerRefused):
+    is_settled = True
     sentence = _("This comparison has another answer already; the first one counts.")
 
 
 class NotFinished(Exception):
-    """Something is still unanswered, so there is no completion code yet."""
+    """A step is still ahead, so there is no completion code yet."""
 
 
 @dataclass(frozen=True)
@@ -167,6 +176,7 @@ def record_response(participant: Participant, trial: Trial, answer: Answer) -> R
             return Response.objects.create(trial=trial, **asdict(answer))
     stored = Response.objects.filter(trial=trial, trial__participant=participant).first()
     if stored is None:
+        logger.warning("answer out of turn refused", extra={"trial": str(trial.public_id)})
         raise TrialOutOfTurn
     if stored.chosen_side != answer.chosen_side:
         logger.warning(
@@ -212,8 +222,8 @@ def _pass(participant: Participant, step: str, **found: object) -> bool:
 
 
 def finish(participant: Participant) -> Participant:
-    """Issue the completion code once every trial and question is answered; again, the same."""
-    if progress.what_is_left(participant) is not None:
+    """Issue the completion code once every step is behind the participant; again, the same."""
+    if not progress.has_begun(participant) or progress.what_is_left(participant) is not None:
         raise NotFinished
     Participant.objects.filter(pk=participant.pk, state=ParticipantState.ACTIVE).update(
         state=ParticipantState.FINISHED, finished_at=now(), completion_code=_new_code()

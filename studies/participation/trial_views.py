@@ -1,6 +1,7 @@
 """The one page on which trials are shown, and what its script asks for."""
 
 import functools
+import logging
 import uuid
 from contextlib import suppress
 from typing import Any
@@ -13,7 +14,7 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST, require_safe
 
-from studies.models import Participant, ParticipantState, Task
+from studies.models import Participant, ParticipantState, Task, Trial
 from studies.participation import progress, services, texts
 from studies.participation.answers import AnswerForm, MalformedAnswer
 from studies.participation.places import PlaceLost
@@ -22,13 +23,19 @@ from studies.participation.visits import (
     View,
     elsewhere,
     for_participants,
+    page_participant,
     present_participant,
     with_a_place,
 )
 
+logger = logging.getLogger(__name__)
 LARGEST_ANSWER_BYTES = 4096
 WHITE = 255
 A_YEAR = 365 * 24 * 3600
+
+
+class StimulusUnreadable(Exception):
+    """The file of a stimulus is gone or broken."""
 
 
 def with_json_errors(view: View) -> View:
@@ -44,8 +51,12 @@ def with_json_errors(view: View) -> View:
             return _problem(str(error), status=400)
         except RequestDataTooBig:
             return _problem(_("The answer is too large."), status=413)
+        except StimulusUnreadable:
+            return _problem(_("The images cannot be read now. Please try again in a few minutes."),
+                            status=503)
         except services.AnswerRefused as refusal:
-            return _problem(refusal.sentence, status=409)
+            # Only what is settled may be forgotten: the rest may still be the answer that counts.
+            return _problem(refusal.sentence, status=409, settled=refusal.is_settled)
         except PlaceLost as refusal:
             # Not 409: the answer is worth keeping until a place is free.
             return _problem(refusal.sentence, status=403)
@@ -57,7 +68,7 @@ def with_json_errors(view: View) -> View:
 @for_participants
 @with_a_place
 def trials(request: HttpRequest, token: uuid.UUID) -> HttpResponse:
-    participant = present_participant(token)
+    participant = page_participant(request, token)
     if (stands := elsewhere(participant, Step.TRIALS)) is not None:
         return stands
     study = participant.session.study
@@ -106,23 +117,35 @@ def stimulus(request: HttpRequest, token: uuid.UUID, trial_id: uuid.UUID) -> Htt
     participant = _participant(token)
     for trial in progress.reachable_trials(participant):
         if trial.public_id == trial_id:
-            with progress.stimulus_of(trial).image.open("rb") as file:
-                content = file.read()
-            return HttpResponse(content, content_type="image/webp",
+            return HttpResponse(_image_of(trial), content_type="image/webp",
                                 headers={"Cache-Control": "private, max-age=3600"})
     raise Http404
 
 
+def _image_of(trial: Trial) -> bytes:
+    try:
+        with progress.stimulus_of(trial).image.open("rb") as file:
+            return file.read()
+    except OSError as error:
+        logger.exception("stimulus cannot be read", extra={"pair": str(trial.pair.public_id)})
+        raise StimulusUnreadable from error
+
+
 def _participant(token: uuid.UUID) -> Participant:
-    """Who is asking, if there is anything to ask of them: not of those who withdrew."""
+    """Who is asking, if there is anything to ask of them: not of those who withdrew.
+
+    Whatever a script asks for, no step before the trials can be skipped.
+    """
     participant = present_participant(token)
     if participant.state == ParticipantState.WITHDRAWN:
         raise Http404
+    if not progress.has_begun(participant):
+        raise services.NotBegun
     return participant
 
 
-def _problem(sentence: str | Promise, *, status: int) -> JsonResponse:
-    return JsonResponse({"error": sentence}, status=status)
+def _problem(sentence: str | Promise, *, status: int, **more: bool) -> JsonResponse:
+    return JsonResponse({"error": sentence, **more}, status=status)
 
 
 def _body(request: HttpRequest) -> bytes:

@@ -20,17 +20,18 @@ from studies.participation.visits import (
     elsewhere,
     find_participant,
     for_participants,
-    present_participant,
+    page_participant,
+    stay,
     with_a_place,
 )
 
 
-@require_safe
+@require_http_methods(["GET", "HEAD", "POST"])
 @for_participants
 @with_a_place
 def resume(request: HttpRequest, token: uuid.UUID) -> HttpResponse:
-    """Lead to where the participant stands."""
-    return redirect(progress.where_now(present_participant(token)), token=token)
+    """Lead to where the participant stands; a POST also takes a free place, if theirs lapsed."""
+    return redirect(progress.where_now(page_participant(request, token)), token=token)
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -38,16 +39,20 @@ def resume(request: HttpRequest, token: uuid.UUID) -> HttpResponse:
 @with_a_place
 def answer_questions(request: HttpRequest, token: uuid.UUID, moment: str) -> HttpResponse:
     """The experimenter's own questions, before or after the trials."""
-    participant = present_participant(token)
+    is_sent = request.method == "POST"
+    participant = find_participant(token) if is_sent else page_participant(request, token)
     if (stands := elsewhere(participant, Step(f"questions_{moment}"))) is not None:
         return stands
     when = QuestionMoment(moment)
     form = questions.QuestionsForm(
-        request.POST if request.method == "POST" else None,
+        request.POST if is_sent else None,
         questions=questions.asked_of(participant, when), language=participant.language,
     )
     if form.is_valid():
         services.record_answers(participant, when, form.answers())
+    if is_sent:  # Only now: what was written is kept even where the place is gone.
+        stay(participant)
+    if form.is_valid():
         return redirect(progress.where_now(participant), token=token)
     return render(request, "participation/questions.html",
                   {"participant": participant, "form": form, "is_after": moment == "after"},
@@ -59,7 +64,7 @@ def answer_questions(request: HttpRequest, token: uuid.UUID, moment: str) -> Htt
 @with_a_place
 def screen(request: HttpRequest, token: uuid.UUID) -> HttpResponse:
     """Check that the trials can be shown in this window."""
-    participant = present_participant(token)
+    participant = page_participant(request, token)
     if (stands := elsewhere(participant, Step.SCREEN)) is not None:
         return stands
     study = participant.session.study
@@ -81,7 +86,7 @@ def screen(request: HttpRequest, token: uuid.UUID) -> HttpResponse:
 @for_participants
 @with_a_place
 def instructions(request: HttpRequest, token: uuid.UUID) -> HttpResponse:
-    participant = present_participant(token)
+    participant = page_participant(request, token)
     if (stands := elsewhere(participant, Step.INSTRUCTIONS)) is not None:
         return stands
     if request.method == "POST":
@@ -101,7 +106,7 @@ def instructions(request: HttpRequest, token: uuid.UUID) -> HttpResponse:
 @with_a_place
 def done(request: HttpRequest, token: uuid.UUID) -> HttpResponse:
     """Thank the participant, and show the code."""
-    participant = present_participant(token)
+    participant = page_participant(request, token)
     if (stands := elsewhere(participant, Step.DONE)) is not None:
         return stands
     services.finish(participant)

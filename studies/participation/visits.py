@@ -11,7 +11,8 @@ from django.utils import translation
 from django.utils.functional import Promise
 
 from studies.models import Participant, StudySession
-from studies.participation.places import PlaceLost, keep_place
+from studies.participation import services
+from studies.participation.places import PlaceLapsed, PlaceLost, keep_place
 from studies.participation.progress import Step, where_now
 
 # The browser's session remembers which participant it is, per study session.
@@ -44,12 +45,14 @@ def for_participants(view: View) -> View:
 
 
 def with_a_place(view: View) -> View:
-    """Say kindly that the place is gone, where it lapsed and none is free."""
+    """Say kindly that the place is gone, where it lapsed, and offer a free one."""
 
     @functools.wraps(view)
     def wrapped(request: HttpRequest, token: uuid.UUID, **kwargs: Any) -> HttpResponse:
         try:
             return view(request, token, **kwargs)
+        except PlaceLapsed:
+            return render(request, "participation/away.html", {"token": token})
         except PlaceLost:
             return render(request, "participation/place_lost.html", {"token": token}, status=403)
 
@@ -64,17 +67,39 @@ def find_participant(token: uuid.UUID) -> Participant:
     return participant
 
 
-def present_participant(token: uuid.UUID) -> Participant:
+def present_participant(token: uuid.UUID, *, may_take: bool = True) -> Participant:
     """The participant with this token, who is here now and so keeps the place.
 
     Raises
     ------
     PlaceLost
-        If the place lapsed, and none is free.
+        If the place lapsed, and none is free or none may be taken.
     """
     participant = find_participant(token)
-    keep_place(participant)
+    stay(participant, may_take=may_take)
     return participant
+
+
+def page_participant(request: HttpRequest, token: uuid.UUID) -> Participant:
+    """Who is present on a page. Merely fetching it takes no place: link previews do so, too."""
+    return present_participant(token, may_take=request.method == "POST")
+
+
+def stay(participant: Participant, *, may_take: bool = True) -> None:
+    """Keep the place; who has nothing left to do needs none, and is finished.
+
+    Raises
+    ------
+    PlaceLost
+        If the place lapsed, and none is free or none may be taken.
+    """
+    try:
+        keep_place(participant, may_take=may_take)
+    except PlaceLost as lost:
+        try:
+            services.finish(participant)
+        except services.NotFinished:
+            raise lost from None
 
 
 def elsewhere(participant: Participant, step: Step) -> HttpResponseRedirect | None:
@@ -89,6 +114,8 @@ def remembered(request: HttpRequest, session: StudySession) -> Participant | Non
 
 
 def remember(request: HttpRequest, participant: Participant) -> None:
+    # As at a login: whoever planted the session's key beforehand must not come to know the token.
+    request.session.cycle_key()
     tokens = request.session.get(REMEMBERED, {})
     request.session[REMEMBERED] = {
         **tokens, str(participant.session.public_id): str(participant.token)

@@ -42,6 +42,11 @@ def test_body_within_the_limit_reaches_the_site(site: str, body: bytes) -> None:
     assert exchange(site, request("POST", "/", body=body))[0] == 403  # By the CSRF check.
 
 
+def test_even_the_admin_takes_no_body_of_any_size(site: str) -> None:
+    announced = f"Content-Length: {settings.MOST_UPLOAD_BYTES + 1}"
+    assert exchange(site, request("POST", "/admin/login/", announced)) == (413, SENTENCE)
+
+
 def test_admin_takes_uploads(site: str) -> None:
     status, _ = exchange(site, request("POST", "/admin/login/", body=b"x" * TOO_MANY))
     assert status == 403  # Likewise.

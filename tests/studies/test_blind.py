@@ -7,7 +7,7 @@ import pytest
 from django.test import Client
 
 from studies.models import Participant, StudySession, Trial, TrialKind
-from studies.participation.services import Answer, record_response, start
+from studies.participation.services import Answer, record_response
 from tests import factories
 from tests.bench.guessing import band, guess
 from tests.bench.observing import (
@@ -19,6 +19,7 @@ from tests.bench.observing import (
     watch,
 )
 from tests.bench.visitor import Exchange
+from tests.studies.walking import begin
 
 LEFT = Answer(chosen_side="left", response_ms=812, input_method="keyboard")
 
@@ -105,7 +106,7 @@ class TestOthers:
     def people(self) -> list[Participant]:
         study = factories.make_study(main_trials=5, catch_percent=20, repeat_percent=20)
         session = factories.make_open_session(study=study)
-        return [start(session), start(session)]
+        return [begin(session), begin(session)]
 
     def addresses(self, person: Participant, trial: Trial) -> list[str]:
         return [f"/take/{person.token}/trials/{trial.public_id}/{what}"

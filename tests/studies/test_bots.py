@@ -70,6 +70,9 @@ class TestPages:
     ])
     def test_number_stays_within_its_bounds(self, attributes: dict, value: str) -> None:
         assert value_for(Control("input", {"type": "number", **attributes})) == value
+        ours = {name if name == "value" else f"data-{name}": text
+                for name, text in attributes.items()}
+        assert value_for(Control("input", {"type": "text", "data-number": "", **ours})) == value
 
     def test_trials_and_code_are_recognised(self) -> None:
         page = read_page('<main data-trials data-next="/next" data-csrf="t"></main>')

@@ -32,7 +32,7 @@ from studies.participation.answers import AnswerForm, MalformedAnswer
 from studies.participation.services import Answer, finish, record_response, start
 from tests import factories
 from tests.conftest import wait_until
-from tests.studies.walking import enter, go_on
+from tests.studies.walking import begin, enter, go_on
 
 LEFT = Answer(chosen_side="left", response_ms=812, input_method="keyboard")
 RIGHT = Answer(chosen_side="right", response_ms=640, input_method="pointer")
@@ -49,7 +49,7 @@ def session(db: None) -> StudySession:
 
 @pytest.fixture
 def participant(session: StudySession) -> Participant:
-    return start(session)
+    return begin(session)
 
 
 def ordered(participant: Participant) -> list[Trial]:
@@ -62,6 +62,7 @@ def answer_all(participant: Participant) -> None:
 
 
 def complete(participant: Participant) -> None:
+    services.note_instructed(participant)
     answer_all(participant)
     finish(participant)
 
@@ -280,8 +281,14 @@ class TestFinish:
         answer_all(participant)
         assert finish(participant).state == ParticipantState.FINISHED
 
+    def test_no_code_for_who_skipped_the_way_to_the_trials(self, session: StudySession) -> None:
+        participant = start(session)
+        answer_all(participant)
+        with pytest.raises(services.NotFinished):
+            finish(participant)
+
     def test_codes_differ(self, session: StudySession) -> None:
-        people = [start(session), start(session)]
+        people = [begin(session), begin(session)]
         for person in people:
             answer_all(person)
         assert len({finish(person).completion_code for person in people}) == 2
@@ -326,7 +333,7 @@ class TestAnswering:
             reply = send(client, participant, practice, {**BODY, "side": good}).json()
             assert reply["feedback"] == "right"
         assert "feedback" not in send(client, participant, main, BODY).json()
-        other = start(session)
+        other = begin(session)
         trial = ordered(other)[0]
         Pair.objects.filter(pk=trial.pair_id).update(contrast=catch)
         body = {**BODY, "side": trial.candidate_side}
@@ -352,6 +359,24 @@ class TestAnswering:
         assert send(client, participant, trial, BODY).status_code == 404
         for page in ("next", f"trials/{trial.public_id}/stimulus"):
             assert client.get(f"/take/{participant.token}/{page}").status_code == 404
+        assert not Response.objects.exists()
+
+    @pytest.mark.parametrize("part", ["has_screen_check", "has_instructions", "questions"])
+    def test_nothing_is_to_be_had_before_the_trials_have_begun(
+        self, client: Client, session: StudySession, part: str
+    ) -> None:
+        if part == "questions":
+            factories.make_question(study=session.study, moment="before")
+        Study.objects.update(**{step: step == part
+                                for step in ("has_screen_check", "has_instructions")})
+        participant = start(session)
+        trial = ordered(participant)[0]
+        replies = [send(client, participant, trial, BODY),
+                   client.get(f"/take/{participant.token}/next"),
+                   client.get(f"/take/{participant.token}/trials/{trial.public_id}/stimulus")]
+        assert [reply.status_code for reply in replies] == [409] * 3
+        assert "pages before them" in replies[0].json()["error"]
+        assert replies[0].json()["settled"] is False
         assert not Response.objects.exists()
 
     def test_last_answer_finishes(self, client: Client, participant: Participant) -> None:
@@ -380,8 +405,10 @@ class TestAnswering:
         assert replies[0].json() == replies[1].json()
         other = send(client, participant, first, {**BODY, "side": "right"})
         assert other.status_code == 409
-        assert other.json() == {"error": services.ConflictingAnswer.sentence}
-        assert send(client, participant, third, BODY).status_code == 409
+        assert other.json() == {"error": services.ConflictingAnswer.sentence, "settled": True}
+        early = send(client, participant, third, BODY)
+        assert early.status_code == 409
+        assert early.json() == {"error": services.TrialOutOfTurn.sentence, "settled": False}
         assert Response.objects.count() == 1
 
     def test_foreign_trial_is_not_found(self, client: Client, participant: Participant) -> None:
@@ -458,7 +485,7 @@ class TestAnswering:
         django_assert_max_num_queries: DjangoAssertNumQueries,
     ) -> None:
         for trial in ordered(participant):
-            with django_assert_max_num_queries(10):
+            with django_assert_max_num_queries(11):
                 send(client, participant, trial, BODY)
 
 
@@ -493,6 +520,17 @@ class TestStimulus:
             stored = trial.pair.stimuli.get(candidate_side=trial.candidate_side)
             assert self.fetch(client, participant, trial).content == stored.image.read()
             record_response(participant, trial, LEFT)
+
+    def test_missing_file_is_said_and_logged_with_its_pair(
+        self, client: Client, participant: Participant, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        trial = ordered(participant)[0]
+        image = trial.pair.stimuli.get(candidate_side=trial.candidate_side).image
+        image.storage.delete(str(image.name))
+        reply = self.fetch(client, participant, trial)
+        assert (reply.status_code, reply["Content-Type"]) == (503, "application/json")
+        (record,) = [each for each in caplog.records if "cannot be read" in each.message]
+        assert (record.levelname, vars(record)["pair"]) == ("ERROR", str(trial.pair.public_id))
 
     def test_only_the_current_trial_and_the_next_can_be_seen(
         self, client: Client, participant: Participant

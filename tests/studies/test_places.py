@@ -9,12 +9,12 @@ from django.test import Client
 from django.utils.timezone import now
 from pytest_django import DjangoAssertNumQueries
 
-from studies.models import Participant, SessionState, StudySession
+from studies.models import Participant, QuestionAnswer, SessionState, StudySession
 from studies.participation import services
-from studies.participation.places import PlaceLost, keep_place
+from studies.participation.places import PlaceLapsed, PlaceLost, keep_place
 from studies.participation.services import Answer, finish, record_response, start
 from tests import factories
-from tests.studies.walking import address_of
+from tests.studies.walking import address_of, begin, go_on
 
 LEFT = Answer(chosen_side="left", response_ms=812, input_method="keyboard")
 
@@ -40,7 +40,7 @@ def test_silence_gives_the_place_back(session: StudySession) -> None:
 
 
 def test_who_finished_holds_the_place_for_ever(session: StudySession) -> None:
-    participant = start(session)
+    participant = begin(session)
     for trial in participant.trials.order_by("index"):
         record_response(participant, trial, LEFT)
     silent_for(finish(participant), days=300)
@@ -50,7 +50,7 @@ def test_who_finished_holds_the_place_for_ever(session: StudySession) -> None:
 
 def test_who_comes_back_gets_a_free_place_again(client: Client, session: StudySession) -> None:
     participant = silent_for(start(session), days=3)
-    page = client.get(f"/take/{participant.token}/", follow=True)
+    page = go_on(client, client.get(f"/take/{participant.token}/"))
     assert address_of(page) == f"/take/{participant.token}/instructions"
     with pytest.raises(services.SessionFull):
         start(session)
@@ -71,7 +71,49 @@ def test_who_comes_back_too_late_is_told_kindly(client: Client, session: StudySe
         assert reply.status_code == 403
         assert "given to somebody else" in reply.json()["error"]
     silent_for(newcomer, minutes=31)
-    assert client.get(f"/take/{late.token}/instructions").status_code == 200
+    assert "Go on" in client.get(f"/take/{late.token}/instructions").content.decode()
+
+
+def test_link_preview_takes_no_place(client: Client, session: StudySession) -> None:
+    participant = silent_for(start(session), days=3)
+    for page in ("", "instructions", "trials", "done"):
+        reply = client.get(f"/take/{participant.token}/{page}")
+        assert "You were away" in reply.content.decode()
+    assert not session.participants.holding_places().exists()
+
+
+def test_who_answered_everything_gets_the_code_even_late(
+    client: Client, session: StudySession
+) -> None:
+    late = begin(session)
+    for trial in late.trials.order_by("index"):
+        record_response(late, trial, LEFT)
+    silent_for(late, minutes=31)
+    start(session)
+    page = client.get(f"/take/{late.token}/", follow=True)
+    assert address_of(page) == f"/take/{late.token}/done"
+    code = Participant.objects.get(pk=late.pk).completion_code
+    assert code
+    assert code in page.content.decode()
+
+
+def test_answers_to_questions_are_kept_even_where_the_place_is_gone(
+    client: Client, session: StudySession
+) -> None:
+    question = factories.make_question(study=session.study, moment="before", is_required=True)
+    late = silent_for(start(session), minutes=31)
+    start(session)
+    reply = client.post(f"/take/{late.token}/questions/before", {f"question-{question.pk}": "1"})
+    assert reply.status_code == 403
+    assert QuestionAnswer.objects.get(participant=late).value == "right"
+
+
+def test_place_lapses_by_the_databases_clock_alone(session: StudySession) -> None:
+    participant = silent_for(start(session), minutes=29)
+    keep_place(participant, may_take=False)  # It has not lapsed yet.
+    participant = silent_for(participant, minutes=30, seconds=1)
+    with pytest.raises(PlaceLapsed):
+        keep_place(participant, may_take=False)
 
 
 def test_who_lost_the_place_may_still_withdraw(client: Client, session: StudySession) -> None:

@@ -39,6 +39,7 @@ def ask(client: Client, **values: Any) -> tuple[Any, str]:
 
 @pytest.mark.parametrize(("values", "sent", "stored"), [
     ({}, "1", "right"), (NUMBER, "23", "23"), (NUMBER, " 23.50 ", "23.5"),
+    (NUMBER, "23,5", "23.5"),
     (TEXT, " so so\r\n", "so so"),
     (SCALE, "4", "4"), (LONG_SCALE, "66.6", "66.6"),
     ({**SCALE, "minimum": 0.5, "maximum": 2.5}, "1.5", "1.5"),
@@ -55,6 +56,7 @@ def test_answer_is_stored(client: Client, db: None, values: dict, sent: str, sto
     ({}, "", "choose one of the answers"), ({}, "2", "choose one of the answers"),
     ({}, "left", "choose one of the answers"), ({}, "\x00", "choose one of the answers"),
     (NUMBER, "", "write a number"), (NUMBER, "many", "in digits only"),
+    (NUMBER, "1,234,5", "in digits only"), ({**NUMBER, "is_required": False}, "x", "digits only"),
     (NUMBER, "nan", "in digits only"), (NUMBER, "1e999", "in digits only"),
     (NUMBER, "17", "not below 18"), (NUMBER, "100", "not above 99"),
     (TEXT, "  ", "write an answer"), (TEXT, "x" * (LONGEST_TEXT + 7), f"has {LONGEST_TEXT + 7}"),

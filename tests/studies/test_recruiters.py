@@ -1,6 +1,7 @@
 """Links from a recruiter, which name the participant."""
 
 import re
+import uuid
 from concurrent.futures import ThreadPoolExecutor
 from urllib.parse import quote
 
@@ -177,3 +178,30 @@ def test_declining_needs_no_participant(client: Client, session: StudySession) -
     assert page.status_code == 200
     assert not re.search("5f3a", page.content.decode())
     assert session.declines.count() == 1
+
+
+def test_decline_does_not_name_the_participant_who_agrees_later(
+    client: Client, db: None
+) -> None:
+    session = factories.make_open_session()
+    page = client.get(f"/join/{session.public_id}/consent")
+    (form,) = [each for each in actions(page) if "/decline" in each.address]
+    client.post(form.address, form.fields)
+    go_on(client, page, agreed="on")
+    attempt = session.declines.get().attempt
+    assert Participant.objects.get().token != uuid.uuid5(session.public_id, str(attempt))
+
+
+@pytest.mark.parametrize("parts", [{}, {"has_consent": False}])
+def test_address_of_a_form_names_the_id_again(client: Client, db: None, parts: dict) -> None:
+    """A page that a form led to can be loaded anew."""
+    session = factories.make_open_session(study=factories.make_study(**parts), id_parameter=NAME)
+    page = client.get(f"/join/{session.public_id}/{'' if parts else 'consent'}?{NAME}=5f3a")
+    forms = [action for action in actions(page) if action.address.startswith("/join/")
+             and action.is_form]
+    assert forms
+    assert all(f"{NAME}=5f3a" in form.address for form in forms)
+    if not parts:
+        address = next_action(page).address
+        assert client.post(address, next_action(page).fields).status_code == 400
+        assert client.get(address).status_code == 200

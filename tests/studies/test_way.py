@@ -7,6 +7,7 @@ import uuid
 from typing import Any
 
 import pytest
+from django.conf import settings
 from django.test import Client
 from django.utils.timezone import now
 from pytest_django import DjangoAssertNumQueries
@@ -14,6 +15,7 @@ from pytest_django import DjangoAssertNumQueries
 from studies.models import (
     Decline,
     Participant,
+    QuestionMoment,
     Response,
     SessionState,
     Study,
@@ -23,7 +25,7 @@ from studies.models import (
 from studies.participation import services
 from studies.participation.services import Answer, finish, record_response, start
 from tests import factories
-from tests.studies.walking import DESKTOP, actions, address_of, enter, go_on, next_action
+from tests.studies.walking import DESKTOP, actions, address_of, begin, enter, go_on, next_action
 
 LEFT = Answer(chosen_side="left", response_ms=812, input_method="keyboard")
 STEPS = ("questions/before", "screen", "instructions", "trials", "questions/after", "done")
@@ -284,6 +286,9 @@ class TestEntry:
 class TestTheEnd:
     def test_code_waits_for_the_questions_after(self, full_session: StudySession) -> None:
         participant = start(full_session)
+        services.record_answers(participant, QuestionMoment.BEFORE, {})
+        services.pass_screen_check(participant, {})
+        services.note_instructed(participant)
         answer_all(participant)
         with pytest.raises(services.NotFinished):
             finish(participant)
@@ -307,8 +312,7 @@ class TestTheEnd:
     def test_way_back_to_the_recruiter_is_quoted(self, client: Client, db: None) -> None:
         session = factories.make_open_session(
             return_url="https://pay.example/done?cc={code}&x=%7B&again={code}")
-        participant = start(session)
-        Participant.objects.update(instructed_at=now())
+        participant = begin(session)
         answer_all(participant)
         page = client.get(f"/take/{participant.token}/done")
         code = finish(participant).completion_code
@@ -473,3 +477,14 @@ class TestLanguage:
         page = client.get(f"/join/{factories.make_open_session(study=study).public_id}/")
         assert "hreflang" not in page.content.decode()
         assert 'lang="de"' in page.content.decode()
+
+
+def test_who_begins_gets_another_session_key(client: Client, session: StudySession) -> None:
+    """A key that somebody planted beforehand leads to nobody's secret."""
+    planted = client.session
+    planted.save()
+    key = str(planted.session_key)
+    client.cookies[settings.SESSION_COOKIE_NAME] = key
+    enter(client, session)
+    assert client.session.session_key != key
+    assert not planted.exists(key)

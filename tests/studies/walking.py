@@ -6,7 +6,8 @@ from typing import Any
 
 from django.test import Client
 
-from studies.models import StudySession
+from studies.models import Participant, StudySession
+from studies.participation import services
 
 DESKTOP = {"window_width": 1280, "window_height": 800, "screen_width": 1920,
            "screen_height": 1080, "device_pixel_ratio": 1.25, "zoom_percent": 100, "is_touch": ""}
@@ -70,3 +71,10 @@ def enter(client: Client, session: StudySession, *, query: str = "", **headers: 
         page = go_on(client, page, **({"agreed": "on"} if "consent" in address_of(page) else {}))
         assert page.status_code == 200
     return page
+
+
+def begin(session: StudySession) -> Participant:
+    """A participant of a study without a screen check or questions, in front of the trials."""
+    participant = services.start(session)
+    services.note_instructed(participant)
+    return participant

@@ -90,7 +90,7 @@ def value_for(control: Control) -> str:
         return control.attributes.get("value", "on")
     if control.kind == "select":
         return next((option for option in control.options if option), "")
-    if control.kind in ("number", "range"):
+    if control.kind in ("number", "range") or "data-number" in control.attributes:
         return given or _number(control.attributes)
     if control.kind == "submit":
         return given
@@ -103,8 +103,8 @@ def _measured(name: str) -> str:
 
 
 def _number(attributes: Attributes) -> str:
-    low = float(attributes.get("min") or "-inf")
-    high = float(attributes.get("max") or "inf")
+    low = float(attributes.get("min") or attributes.get("data-min") or "-inf")
+    high = float(attributes.get("max") or attributes.get("data-max") or "inf")
     return f"{min(max(LIKELY_NUMBER, low), high):g}"
 
 
