@@ -14,6 +14,13 @@ from tests.studies.trial_page import PATIENCE_MS, TrialPage, begin, make_session
 
 pytestmark = pytest.mark.browser
 OFFLINE_SECONDS = float(os.environ.get("BUDGETSTUDY_TEST_OFFLINE_SECONDS", "3"))
+# Another tab takes over once the images are drawn, before the frame that shows them.
+TAKE_OVER_WITHIN_THE_FRAME = """() => { const nextFrame = requestAnimationFrame.bind(window);
+    const page = document.querySelector("[data-trials]");
+    const other = new BroadcastChannel("trials:" + page.dataset.next);
+    new MutationObserver(() => { if (page.dataset.state !== "shown") return;
+        window.requestAnimationFrame = (draw) => setTimeout(() => nextFrame(draw), 500);
+        other.postMessage("taken"); }).observe(page, {attributeFilter: ["data-state"]}); }"""
 INTERRUPTED = "Your connection is interrupted. Everything you answered is kept"
 
 
@@ -170,6 +177,23 @@ def test_two_tabs(way: TrialPage) -> None:
     way.check_nothing_lost()
     newer.get_by_role("button", name="Use this tab instead").click()
     newer.wait_for_url("**/done")
+
+
+def test_tab_that_steps_back_between_draw_and_paint_takes_no_answer(way: TrialPage) -> None:
+    way.answer("left")
+    way.wait()
+    way.wait_for_stored(1)
+    way.page.evaluate(TAKE_OVER_WITHIN_THE_FRAME)
+    way.press("right")
+    way.wait_for_stored(2)
+    use_this = way.page.get_by_role("button", name="Use this tab instead")
+    expect(use_this).to_be_visible(timeout=PATIENCE_MS)
+    way.page.wait_for_timeout(1000)  # Beyond the frame that would have shown the images.
+    way.page.keyboard.press("f")
+    assert way.page.evaluate("localStorage.length") == 0
+    use_this.click()
+    way.answer_the_rest()
+    way.check_nothing_lost()
 
 
 def test_tab_that_steps_back_still_sends_what_was_answered_in_it(way: TrialPage) -> None:

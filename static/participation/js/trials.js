@@ -63,6 +63,7 @@ async function show(trial, stimulus) {
   stage.draw(trial, stimulus);
   const shownAt = new Date();
   const paintedAt = await nextFrame();
+  await whileGoingOn(); // It may have ended within that one frame.
   stimulusOpen = {
     trial, paintedAt, shownAt, loadMs: stimulus.loadMs, decodeMs: stimulus.decodeMs,
     opensAt: paintedAt + settings.minViewingMs, focusLost: 0,
