@@ -116,6 +116,12 @@ def test_surround_is_the_studys_grey_with_or_without_scripts(
     scriptless.context.close()
 
 
+def test_browser_that_is_too_old_is_told_so(page: Page, site: str) -> None:
+    page.add_init_script("delete AbortSignal.timeout")
+    open_way(page, site)
+    expect(page.get_by_text("too old in this browser")).to_be_visible(timeout=PATIENCE_MS)
+
+
 def test_words_stand_out_at_every_level_of_grey(page: Page, site: str) -> None:
     open_way(page, site)
     found = page.evaluate(CONTRASTS)

@@ -20,7 +20,7 @@ export class Outbox {
 
   /** Keep the answer to the trial `id`, to be sent to `address` after those before it. */
   add(id, address, answer) {
-    const entry = { id, address, answer, order: (this.entries.at(-1)?.order ?? 0) + 1 };
+    const entry = { id, address, answer, order: (this.entries[this.entries.length - 1]?.order ?? 0) + 1 };
     this.entries.push(entry);
     try {
       this.storage.setItem(this.prefix + id, JSON.stringify(entry));

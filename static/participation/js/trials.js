@@ -2,6 +2,7 @@
 // it, takes one answer and hands it to the outbox, from which it is sent.
 
 import { Course } from "./course.js";
+import { hasAllFeatures } from "./features.js";
 import { frameAt, frameInterval, measureFrames, nextFrame, pause } from "./frames.js";
 import { anyPress, listenForFocusLoss, listenForPresses } from "./input.js";
 import { isForStimulus } from "./keys.js";
@@ -190,11 +191,20 @@ function close() {
   words.note(null);
 }
 
-words.say(null);
-listenForPresses([...page.querySelectorAll("button[data-side]")], takePress);
-listenForFocusLoss(() => { if (stimulusOpen !== null) stimulusOpen.focusLost += 1; });
-// A page out of the back-forward cache shows a trial that may be long answered.
-window.addEventListener("pageshow", ({ persisted }) => { if (persisted) window.location.reload(); });
-window.addEventListener("beforeunload", (event) => { if (!outbox.isSafe()) event.preventDefault(); });
-takeOver(`trials:${page.dataset.next}`, stepBack);
-run().catch(stop);
+function begin() {
+  words.say(null);
+  listenForPresses([...page.querySelectorAll("button[data-side]")], takePress);
+  listenForFocusLoss(() => { if (stimulusOpen !== null) stimulusOpen.focusLost += 1; });
+  // A page out of the back-forward cache shows a trial that may be long answered.
+  window.addEventListener("pageshow", ({ persisted }) => {
+    if (persisted) window.location.reload();
+  });
+  window.addEventListener("beforeunload", (event) => {
+    if (!outbox.isSafe()) event.preventDefault();
+  });
+  takeOver(`trials:${page.dataset.next}`, stepBack);
+  run().catch(stop);
+}
+
+// Otherwise the page keeps saying that the browser is too old.
+if (hasAllFeatures(window)) begin();
