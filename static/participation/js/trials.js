@@ -3,7 +3,9 @@
 
 import { Course } from "./course.js";
 import { hasAllFeatures } from "./features.js";
-import { frameAt, frameInterval, measureFrames, nextFrame, pause } from "./frames.js";
+import {
+  frameAt, frameInterval, frameToTakeAway, measureFrames, nextFrame, pause,
+} from "./frames.js";
 import { anyPress, listenForFocusLoss, listenForPresses } from "./input.js";
 import { isForStimulus } from "./keys.js";
 import { describeAnswer, isBlockStart, readSettings } from "./measures.js";
@@ -75,7 +77,7 @@ async function show(trial, stimulus) {
 
 /** Take the images away after a while; the question stays, and an answer still counts. */
 async function limitViewing(open) {
-  await frameAt(open.paintedAt + settings.viewingLimitMs);
+  await frameToTakeAway(open.paintedAt, settings.viewingLimitMs);
   if (open !== stimulusOpen) return;
   stage.state = "gone";
   words.note("gone");
@@ -203,6 +205,7 @@ function begin() {
     if (!outbox.isSafe()) event.preventDefault();
   });
   takeOver(`trials:${page.dataset.next}`, stepBack);
+  measureFrames(); // The first limit of the viewing time needs them, too.
   run().catch(stop);
 }
 
