@@ -249,6 +249,26 @@ def test_answer_that_is_refused_for_good_is_said_and_asked_for_again(way: TrialP
     way.check_nothing_lost()
 
 
+def test_image_that_arrives_broken_is_loaded_anew(way: TrialPage) -> None:
+    broken = {"body": "no image", "content_type": "image/webp",
+              "headers": {"Cache-Control": "private, max-age=3600"}}
+    way.page.route("**/stimulus", lambda route: route.fulfill(**broken), times=2)
+    way.open()
+    way.answer_the_rest()
+    way.check_nothing_lost()
+
+
+def test_image_that_stays_broken_is_not_called_a_lost_connection(way: TrialPage) -> None:
+    way.page.route("**/stimulus", lambda route: route.fulfill(body="no image"))
+    way.open()
+    again = way.page.get_by_role("link", name="load the page again")
+    expect(again).to_be_visible(timeout=PATIENCE_MS)
+    way.page.unroute("**/stimulus")
+    again.click()
+    way.answer_the_rest()
+    way.check_nothing_lost()
+
+
 def test_one_thing_after_another(way: TrialPage, browser: Browser, site: str) -> None:
     """Each trial meets a mishap of its own, drawn from a seed."""
     chance = random.Random(4)

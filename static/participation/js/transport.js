@@ -19,8 +19,9 @@ export async function fetchState(address) {
   return reply.json();
 }
 
-export async function fetchImage(address) {
-  const reply = await ask(address, { signal: AbortSignal.timeout(IMAGE_TIMEOUT_MS) });
+/** `cache` as in `fetch`: "reload" passes over what the browser holds already. */
+export async function fetchImage(address, { cache }) {
+  const reply = await ask(address, { cache, signal: AbortSignal.timeout(IMAGE_TIMEOUT_MS) });
   return reply.blob();
 }
 
