@@ -10,8 +10,8 @@ async function ask(address, options) {
   const reply = await fetch(address, { credentials: "same-origin", ...options });
   if (reply.ok) return reply;
   if (isPassing(reply.status)) throw new Error(`status ${reply.status}`);
-  const sentence = await reply.json().then((problem) => problem.error, () => "");
-  throw new Refusal(reply.status, sentence);
+  const problem = await reply.json().catch(() => null);
+  throw new Refusal(reply.status, problem?.error ?? "", problem?.settled ?? true);
 }
 
 export async function fetchState(address) {
