@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Browser, Page, Route, expect
 
-from studies.models import Response
+from studies.models import Response, withdraw
 from tests.conftest import free_port, serving, wait_until
 from tests.studies.trial_page import PATIENCE_MS, TrialPage, begin, make_session
 
@@ -244,9 +244,22 @@ def test_answer_that_is_refused_for_good_is_said_and_asked_for_again(way: TrialP
     way.page.route("**/answer", lambda route: route.fulfill(status=400, json={"error": "No."}),
                    times=1)
     way.page.keyboard.press("j")
+    expect(way.page.get_by_text("an answer of yours could not be taken")).to_be_visible(
+        timeout=PATIENCE_MS)
+    expect(way.page.get_by_text("Nothing you answered is lost")).to_be_hidden()
     way.page.get_by_role("link", name="load the page again").click()
     way.answer_the_rest()
     way.check_nothing_lost()
+
+
+def test_who_withdrew_in_another_tab_is_told_so(way: TrialPage) -> None:
+    way.answer("left")
+    way.wait()
+    way.wait_for_stored(1)
+    withdraw(way.participant)
+    way.page.keyboard.press("f")
+    expect(way.page.get_by_role("heading", name="You have withdrawn")).to_be_visible(
+        timeout=PATIENCE_MS)
 
 
 def test_image_that_arrives_broken_is_loaded_anew(way: TrialPage) -> None:

@@ -9,10 +9,11 @@ export class Sender {
    * @param {Outbox} parts.outbox
    * @param {function} parts.post Sends one entry until it works; returns the state that follows.
    * @param {function} parts.ask Fetches the state until it works.
+   * @param {function} parts.onDrop Called where the server refuses an answer for good.
    * @param {function} parts.onState Called with each state, once its answer has left the outbox.
    */
-  constructor({ outbox, post, ask, onState }) {
-    Object.assign(this, { outbox, post, ask, onState, isDraining: false });
+  constructor({ outbox, post, ask, onDrop, onState }) {
+    Object.assign(this, { outbox, post, ask, onDrop, onState, isDraining: false });
   }
 
   /** Send all that waits. A call while another is at work leaves it to that one. */
@@ -40,12 +41,16 @@ export class Sender {
     } catch (error) {
       if (!(error instanceof Refusal) || isWorthKeeping(error.status)) throw error;
       if (isOutOfTurn(error)) return this.#awaitTurn(entry);
+      // What the server will never take must not be sent again by each reload, nor may its trial
+      // come back in silence, again and again.
+      if (!isSettled(error)) {
+        this.outbox.remove(entry.id);
+        this.onDrop();
+        throw error;
+      }
       try {
-        // Otherwise the trial would come back in silence, again and again.
-        if (!isSettled(error)) throw error;
         return await this.ask();
       } finally {
-        // What the server will never take must not be sent again by each reload.
         this.outbox.remove(entry.id);
       }
     }

@@ -33,13 +33,18 @@ const persistently = (action) => untilItWorks(action, {
   wait: waitForConnection, ...words.trouble(),
 });
 const stimuli = new Stimuli((trial) => persistently(() => loadStimulus(trial)));
-const askServer = () => persistently(() => fetchState(page.dataset.next));
+const askServer = () => persistently(() => fetchState(page.dataset.next)).catch((error) => {
+  if (error.status !== 404) throw error;
+  window.location.reload(); // Who withdrew in another tab has no next trial; the page says so.
+  return new Promise(() => {});
+});
 const sender = new Sender({
   outbox,
   post: ({ address, answer }) => persistently(
     () => postAnswer(address, answer, page.dataset.csrf),
   ),
   ask: askServer,
+  onDrop: () => { hasDropped = true; },
   onState: (state) => {
     course.learn(state);
     // Loading beside a paint could delay it.
@@ -49,6 +54,7 @@ const sender = new Sender({
 
 let blankUntil = 0; // No image before this time.
 let stimulusOpen = null; // While an answer counts: since when the images stand, and more.
+let hasDropped = false; // Whether the server refused an answer for good.
 let isOver = false; // Once another tab took over, or something broke: then nothing is shown here.
 
 const whileGoingOn = () => (isOver ? new Promise(() => {}) : null);
@@ -183,7 +189,7 @@ async function stepBack() {
 function stop() {
   if (isOver) return;
   close();
-  words.note("stopped");
+  words.note(hasDropped ? "dropped" : "stopped");
 }
 
 function close() {

@@ -11,13 +11,15 @@ function senderTo(reply, ids = ["1", "2"], ask = async () => "asked") {
   for (const id of ids) outbox.add(id, `/${id}/answer`, { side: "left" });
   const sent = [];
   const states = [];
+  const dropped = [];
   const sender = new Sender({
     outbox,
     post: async ({ id }) => { sent.push(id); return reply(id); },
     ask,
+    onDrop: () => dropped.push(sent[sent.length - 1]),
     onState: (state) => states.push(state),
   });
-  return { sender, outbox, sent, states };
+  return { sender, outbox, sent, states, dropped };
 }
 
 test("answers are sent one by one, and leave the outbox once acknowledged", async () => {
@@ -57,14 +59,16 @@ test("an answer that is settled otherwise leaves, and the server is asked where 
 });
 
 test("an answer that can never be taken leaves, and is said", async () => {
-  const { sender, outbox } = senderTo(() => { throw new Refusal(400, "no"); });
+  const { sender, outbox, dropped } = senderTo(() => { throw new Refusal(400, "no"); });
   await assert.rejects(sender.drain(), { status: 400 });
+  assert.deepEqual(dropped, ["1"]);
   assert.deepEqual(outbox.entries.map(({ id }) => id), ["2"]);
 });
 
 test("answers that a newer page may still send stay", async () => {
-  const { sender, outbox } = senderTo(() => { throw new Refusal(403, "old"); });
+  const { sender, outbox, dropped } = senderTo(() => { throw new Refusal(403, "old"); });
   await assert.rejects(sender.drain(), { status: 403 });
+  assert.deepEqual(dropped, []);
   assert.equal(outbox.entries.length, 2);
 });
 
