@@ -9,7 +9,7 @@ import {
 import { anyPress, listenForFocusLoss, listenForPresses } from "./input.js";
 import { isForStimulus } from "./keys.js";
 import { describeAnswer, isBlockStart, readSettings } from "./measures.js";
-import { Outbox, openStorage } from "./outbox.js";
+import { Outbox, openStorage, orderOf } from "./outbox.js";
 import { untilItWorks } from "./retry.js";
 import { Sender } from "./sending.js";
 import { Stage } from "./stage.js";
@@ -163,7 +163,7 @@ async function takeTrial(trial) {
   await show(trial, await words.patiently(stimulus));
   loadAhead();
   const answer = await given;
-  outbox.add(trial.id, trial.answer, answer);
+  outbox.add(trial.id, trial.answer, answer, { order: orderOf(trial) });
   send();
   await blank();
   if (trial.kind === "practice") await giveFeedback(trial);

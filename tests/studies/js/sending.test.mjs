@@ -8,7 +8,7 @@ import { Sender } from "../../../static/participation/js/sending.js";
 /** A sender whose server answers with what `reply(id)` returns or throws. */
 function senderTo(reply, ids = ["1", "2"], ask = async () => "asked") {
   const outbox = new Outbox(null, "a:");
-  for (const id of ids) outbox.add(id, `/${id}/answer`, { side: "left" });
+  for (const id of ids) outbox.add(id, `/${id}/answer`, { side: "left" }, { order: Number(id) });
   const sent = [];
   const states = [];
   const dropped = [];
@@ -38,7 +38,7 @@ test("answers are sent one by one, and leave the outbox once acknowledged", asyn
 test("what is added while another is sent goes with the same run, and only once", async () => {
   const { sender, outbox, sent } = senderTo((id) => {
     if (id === "1") {
-      outbox.add("2", "/2/answer", { side: "left" });
+      outbox.add("2", "/2/answer", { side: "left" }, { order: 2 });
       sender.drain();
     }
   }, ["1"]);
