@@ -210,6 +210,15 @@ def test_what_was_measured_is_stored(page: Page, site: str) -> None:
         assert response.focus_lost == (2 if response.trial.index == 1 else 0)
 
 
+def test_trials_shown_to_a_page_without_the_focus_count_as_one_loss(
+    page: Page, site: str
+) -> None:
+    page.add_init_script("Document.prototype.hasFocus = () => false;")
+    way = open_way(page, site, main_trials=2)
+    way.answer_the_rest()
+    assert set(Response.objects.values_list("focus_lost", flat=True)) == {1}
+
+
 def test_clock_that_is_absurd_costs_no_answer(page: Page, site: str) -> None:
     page.add_init_script("Date.prototype.getUTCFullYear = () => 9999;")
     way = open_way(page, site, main_trials=2)

@@ -54,7 +54,7 @@ export function anyPress(after) {
 
 /** Call `onLost` each time the page stops being what the participant looks at. */
 export function listenForFocusLoss(onLost) {
-  let isHere = true;
+  let isHere = document.hasFocus();
   const lose = () => {
     if (isHere) onLost();
     isHere = false;
@@ -63,6 +63,6 @@ export function listenForFocusLoss(onLost) {
   window.addEventListener("focus", () => { isHere = true; });
   document.addEventListener("visibilitychange", () => {
     if (document.hidden) lose(); // A phone that turns to another app sends no blur.
-    else isHere = true;
+    else isHere = document.hasFocus();
   });
 }

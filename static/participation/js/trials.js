@@ -75,7 +75,7 @@ async function show(trial, stimulus) {
   await whileGoingOn(); // It may have ended within that one frame.
   stimulusOpen = {
     trial, paintedAt, shownAt, loadMs: stimulus.loadMs, decodeMs: stimulus.decodeMs,
-    opensAt: paintedAt + settings.minViewingMs, focusLost: 0,
+    opensAt: paintedAt + settings.minViewingMs, focusLost: document.hasFocus() ? 0 : 1,
   };
   if (settings.viewingLimitMs !== null) limitViewing(stimulusOpen);
   measureFrames();
