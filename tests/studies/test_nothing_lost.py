@@ -262,6 +262,18 @@ def test_who_withdrew_in_another_tab_is_told_so(way: TrialPage) -> None:
         timeout=PATIENCE_MS)
 
 
+def test_no_answer_stays_in_the_browser_of_who_withdrew(way: TrialPage) -> None:
+    way.wait()
+    way.page.route("**/answer", lambda route: route.abort())
+    way.press("left")
+    wait_until(lambda: way.page.evaluate("localStorage.length") == 1, seconds=60)
+    way.page.evaluate("localStorage.setItem('another', 'kept')")
+    withdraw(way.participant)
+    way.page.goto(way.address.replace("trials", "withdrawn"))
+    wait_until(lambda: way.page.evaluate("Object.keys(localStorage).join()") == "another",
+               seconds=60)
+
+
 def test_image_that_arrives_broken_is_loaded_anew(way: TrialPage) -> None:
     broken = {"body": "no image", "content_type": "image/webp",
               "headers": {"Cache-Control": "private, max-age=3600"}}
