@@ -33,7 +33,7 @@ export function isOutOfTurn({ status, settled }) {
   return status === 409 && !settled;
 }
 
-/** Whether a refused answer may be taken later: 403 is a page too old for its cookie. */
+/** Whether it may be taken later: 403 is a page too old for its cookie, or a place that is lost. */
 export function isWorthKeeping(status) {
   return status === 403;
 }

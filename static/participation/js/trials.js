@@ -3,10 +3,8 @@
 
 import { Course } from "./course.js";
 import { hasAllFeatures } from "./features.js";
-import {
-  frameAt, frameInterval, frameToTakeAway, measureFrames, nextFrame, pause,
-} from "./frames.js";
-import { anyPress, listenForFocusLoss, listenForPresses } from "./input.js";
+import { frameAt, frameInterval, frameToTakeAway, measureFrames, nextFrame } from "./frames.js";
+import { listenForFocusLoss, listenForPresses, pauseOrPress } from "./input.js";
 import { isForStimulus } from "./keys.js";
 import { describeAnswer, isBlockStart, readSettings } from "./measures.js";
 import { Outbox, openStorage, orderOf } from "./outbox.js";
@@ -54,6 +52,7 @@ const sender = new Sender({
 
 let blankUntil = 0; // No image before this time.
 let stimulusOpen = null; // While an answer counts: since when the images stand, and more.
+let onAnswer = () => {};
 let hasDropped = false; // Whether the server refused an answer for good.
 let isOver = false; // Once another tab took over, or something broke: then nothing is shown here.
 
@@ -99,7 +98,6 @@ function sayEarly({ opensAt }) {
 function answerGiven() {
   return new Promise((resolve) => { onAnswer = resolve; });
 }
-let onAnswer = () => {};
 
 function takePress({ side, by, pressedAt, timeStamp }) {
   const open = stimulusOpen;
@@ -145,7 +143,7 @@ async function giveFeedback(trial) {
   if (!verdict) return;
   await whileGoingOn();
   const enough = performance.now() + READ_AT_LEAST_MS;
-  await stage.feedback(verdict, Promise.race([pause(FEEDBACK_MS), anyPress(enough)]));
+  await stage.feedback(verdict, pauseOrPress(FEEDBACK_MS, enough));
   blankUntil = performance.now() + Math.max(settings.blankMs, AFTER_INTERLUDE_MS);
 }
 
