@@ -171,6 +171,24 @@ def test_practice_in_preference_is_acknowledged_and_judged_by_nobody(
     way.check_nothing_lost()
 
 
+def test_word_on_practice_that_ends_leaves_the_page_to_another_tabs_notice(
+    page: Page, site: str
+) -> None:
+    way = open_way(page, site, practice_trials=1)
+    way.wait()
+    page.evaluate("""() => { const word = document.querySelector("[data-feedback=noted]");
+        const other = new BroadcastChannel("trials:"
+            + document.querySelector("[data-trials]").dataset.next);
+        new MutationObserver(() => { if (!word.hidden) other.postMessage("taken"); })
+            .observe(word, {attributeFilter: ["hidden"]}); }""")
+    way.press("left")
+    use_this = page.get_by_role("button", name="Use this tab instead")
+    expect(use_this).to_be_visible(timeout=PATIENCE_MS)
+    expect(page.locator("[data-feedback=noted]")).to_be_hidden(timeout=PATIENCE_MS)
+    expect(page.locator("[data-state=interlude]")).to_be_visible()
+    expect(use_this).to_be_focused()
+
+
 def test_practice_in_similarity_says_what_was_right(page: Page, site: str) -> None:
     session = make_session(task="similarity", practice_trials=2, main_trials=2)
     participant = begin(session)
