@@ -8,12 +8,19 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Browser, Page, Route, expect
 
-from studies.models import Response
+from studies.models import Response, withdraw
 from tests.conftest import free_port, serving, wait_until
 from tests.studies.trial_page import PATIENCE_MS, TrialPage, begin, make_session
 
 pytestmark = pytest.mark.browser
 OFFLINE_SECONDS = float(os.environ.get("BUDGETSTUDY_TEST_OFFLINE_SECONDS", "3"))
+# Another tab takes over once the images are drawn, before the frame that shows them.
+TAKE_OVER_WITHIN_THE_FRAME = """() => { const nextFrame = requestAnimationFrame.bind(window);
+    const page = document.querySelector("[data-trials]");
+    const other = new BroadcastChannel("trials:" + page.dataset.next);
+    new MutationObserver(() => { if (page.dataset.state !== "shown") return;
+        window.requestAnimationFrame = (draw) => setTimeout(() => nextFrame(draw), 500);
+        other.postMessage("taken"); }).observe(page, {attributeFilter: ["data-state"]}); }"""
 INTERRUPTED = "Your connection is interrupted. Everything you answered is kept"
 
 
@@ -172,6 +179,23 @@ def test_two_tabs(way: TrialPage) -> None:
     newer.wait_for_url("**/done")
 
 
+def test_tab_that_steps_back_between_draw_and_paint_takes_no_answer(way: TrialPage) -> None:
+    way.answer("left")
+    way.wait()
+    way.wait_for_stored(1)
+    way.page.evaluate(TAKE_OVER_WITHIN_THE_FRAME)
+    way.press("right")
+    way.wait_for_stored(2)
+    use_this = way.page.get_by_role("button", name="Use this tab instead")
+    expect(use_this).to_be_visible(timeout=PATIENCE_MS)
+    way.page.wait_for_timeout(1000)  # Beyond the frame that would have shown the images.
+    way.page.keyboard.press("f")
+    assert way.page.evaluate("localStorage.length") == 0
+    use_this.click()
+    way.answer_the_rest()
+    way.check_nothing_lost()
+
+
 def test_tab_that_steps_back_still_sends_what_was_answered_in_it(way: TrialPage) -> None:
     older = way.page
     older.route("**/answer", lambda route: route.abort())
@@ -220,7 +244,52 @@ def test_answer_that_is_refused_for_good_is_said_and_asked_for_again(way: TrialP
     way.page.route("**/answer", lambda route: route.fulfill(status=400, json={"error": "No."}),
                    times=1)
     way.page.keyboard.press("j")
+    expect(way.page.get_by_text("an answer of yours could not be taken")).to_be_visible(
+        timeout=PATIENCE_MS)
+    expect(way.page.get_by_text("Nothing you answered is lost")).to_be_hidden()
     way.page.get_by_role("link", name="load the page again").click()
+    way.answer_the_rest()
+    way.check_nothing_lost()
+
+
+def test_who_withdrew_in_another_tab_is_told_so(way: TrialPage) -> None:
+    way.answer("left")
+    way.wait()
+    way.wait_for_stored(1)
+    withdraw(way.participant)
+    way.page.keyboard.press("f")
+    expect(way.page.get_by_role("heading", name="You have withdrawn")).to_be_visible(
+        timeout=PATIENCE_MS)
+
+
+def test_no_answer_stays_in_the_browser_of_who_withdrew(way: TrialPage) -> None:
+    way.wait()
+    way.page.route("**/answer", lambda route: route.abort())
+    way.press("left")
+    wait_until(lambda: way.page.evaluate("localStorage.length") == 1, seconds=60)
+    way.page.evaluate("localStorage.setItem('another', 'kept')")
+    withdraw(way.participant)
+    way.page.goto(way.address.replace("trials", "withdrawn"))
+    wait_until(lambda: way.page.evaluate("Object.keys(localStorage).join()") == "another",
+               seconds=60)
+
+
+def test_image_that_arrives_broken_is_loaded_anew(way: TrialPage) -> None:
+    broken = {"body": "no image", "content_type": "image/webp",
+              "headers": {"Cache-Control": "private, max-age=3600"}}
+    way.page.route("**/stimulus", lambda route: route.fulfill(**broken), times=2)
+    way.open()
+    way.answer_the_rest()
+    way.check_nothing_lost()
+
+
+def test_image_that_stays_broken_is_not_called_a_lost_connection(way: TrialPage) -> None:
+    way.page.route("**/stimulus", lambda route: route.fulfill(body="no image"))
+    way.open()
+    again = way.page.get_by_role("link", name="load the page again")
+    expect(again).to_be_visible(timeout=PATIENCE_MS)
+    way.page.unroute("**/stimulus")
+    again.click()
     way.answer_the_rest()
     way.check_nothing_lost()
 

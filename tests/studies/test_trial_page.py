@@ -116,6 +116,12 @@ def test_surround_is_the_studys_grey_with_or_without_scripts(
     scriptless.context.close()
 
 
+def test_browser_that_is_too_old_is_told_so(page: Page, site: str) -> None:
+    page.add_init_script("delete AbortSignal.timeout")
+    open_way(page, site)
+    expect(page.get_by_text("too old in this browser")).to_be_visible(timeout=PATIENCE_MS)
+
+
 def test_words_stand_out_at_every_level_of_grey(page: Page, site: str) -> None:
     open_way(page, site)
     found = page.evaluate(CONTRASTS)
@@ -165,6 +171,24 @@ def test_practice_in_preference_is_acknowledged_and_judged_by_nobody(
     way.check_nothing_lost()
 
 
+def test_word_on_practice_that_ends_leaves_the_page_to_another_tabs_notice(
+    page: Page, site: str
+) -> None:
+    way = open_way(page, site, practice_trials=1)
+    way.wait()
+    page.evaluate("""() => { const word = document.querySelector("[data-feedback=noted]");
+        const other = new BroadcastChannel("trials:"
+            + document.querySelector("[data-trials]").dataset.next);
+        new MutationObserver(() => { if (!word.hidden) other.postMessage("taken"); })
+            .observe(word, {attributeFilter: ["hidden"]}); }""")
+    way.press("left")
+    use_this = page.get_by_role("button", name="Use this tab instead")
+    expect(use_this).to_be_visible(timeout=PATIENCE_MS)
+    expect(page.locator("[data-feedback=noted]")).to_be_hidden(timeout=PATIENCE_MS)
+    expect(page.locator("[data-state=interlude]")).to_be_visible()
+    expect(use_this).to_be_focused()
+
+
 def test_practice_in_similarity_says_what_was_right(page: Page, site: str) -> None:
     session = make_session(task="similarity", practice_trials=2, main_trials=2)
     participant = begin(session)
@@ -202,6 +226,15 @@ def test_what_was_measured_is_stored(page: Page, site: str) -> None:
         assert (response.viewport_width, response.viewport_height) == (1280, 800)
         assert (response.device_pixel_ratio, response.displayed_px) == (1, 512)
         assert response.focus_lost == (2 if response.trial.index == 1 else 0)
+
+
+def test_trials_shown_to_a_page_without_the_focus_count_as_one_loss(
+    page: Page, site: str
+) -> None:
+    page.add_init_script("Document.prototype.hasFocus = () => false;")
+    way = open_way(page, site, main_trials=2)
+    way.answer_the_rest()
+    assert set(Response.objects.values_list("focus_lost", flat=True)) == {1}
 
 
 def test_clock_that_is_absurd_costs_no_answer(page: Page, site: str) -> None:

@@ -35,9 +35,10 @@ export class Course {
     return this.ahead()[0] ?? null;
   }
 
-  /** Wait until the server has the answer to a trial; return what it says to it. */
+  /** Wait until the server has the answer, or wants another first; return what it says to it. */
   async acknowledged(id) {
-    await this.#until(() => !this.holds(id));
+    const isWantedFirst = (trial) => trial !== undefined && !this.holds(trial.id);
+    await this.#until(() => !this.holds(id) || isWantedFirst(this.known[0]));
     return this.feedback;
   }
 

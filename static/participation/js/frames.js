@@ -19,6 +19,14 @@ export async function frameAt(due) {
   return frame;
 }
 
+/**
+ * Wait for the frame in which to take away what shall be seen for some time since `paintedAt`.
+ * Like all that is drawn, that is only seen a frame later.
+ */
+export function frameToTakeAway(paintedAt, milliseconds) {
+  return frameAt(paintedAt + milliseconds - (frameMs ?? 0));
+}
+
 /** Measure the frame interval over the next few frames. */
 export async function measureFrames() {
   const times = [];

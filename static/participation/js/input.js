@@ -39,22 +39,26 @@ export function listenForPresses(buttons, onPress) {
   }
 }
 
-/** Wait for a key or a touch that begins after a time; a held key is none. */
-export function anyPress(after) {
+/** Wait some time, but no longer than until a key or a touch that begins after `after`. */
+export function pauseOrPress(milliseconds, after) {
   return new Promise((resolve) => {
     const names = ["keydown", "pointerdown"];
-    const hear = ({ repeat, timeStamp }) => {
-      if (repeat || timeStamp <= after) return;
+    const end = () => {
+      clearTimeout(timer);
       for (const name of names) document.removeEventListener(name, hear);
       resolve();
     };
+    const hear = ({ repeat, timeStamp }) => {
+      if (!repeat && timeStamp > after) end(); // A held key is no press.
+    };
+    const timer = setTimeout(end, milliseconds);
     for (const name of names) document.addEventListener(name, hear);
   });
 }
 
 /** Call `onLost` each time the page stops being what the participant looks at. */
 export function listenForFocusLoss(onLost) {
-  let isHere = true;
+  let isHere = document.hasFocus();
   const lose = () => {
     if (isHere) onLost();
     isHere = false;
@@ -63,6 +67,6 @@ export function listenForFocusLoss(onLost) {
   window.addEventListener("focus", () => { isHere = true; });
   document.addEventListener("visibilitychange", () => {
     if (document.hidden) lose(); // A phone that turns to another app sends no blur.
-    else isHere = true;
+    else isHere = document.hasFocus();
   });
 }

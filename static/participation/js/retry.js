@@ -5,9 +5,10 @@ const LONGEST_DELAY_MS = 10_000;
 
 /** A failure that another try will not mend. */
 export class Refusal extends Error {
-  constructor(status, sentence) {
+  /** `settled` as the server says it of an answer: false where it has none to that trial. */
+  constructor(status, sentence, settled = true) {
     super(sentence);
-    this.status = status;
+    Object.assign(this, { status, settled });
   }
 }
 
@@ -23,11 +24,16 @@ export function isPassing(status) {
 }
 
 /** Whether a refused answer is settled: the server has another, or knows no such trial. */
-export function isSettled(status) {
-  return status === 404 || status === 409;
+export function isSettled({ status, settled }) {
+  return status === 404 || (status === 409 && settled);
 }
 
-/** Whether a refused answer may be taken later: 403 is a page too old for its cookie. */
+/** Whether a refused answer came before its turn: the server wants that of another trial first. */
+export function isOutOfTurn({ status, settled }) {
+  return status === 409 && !settled;
+}
+
+/** Whether it may be taken later: 403 is a page too old for its cookie, or a place that is lost. */
 export function isWorthKeeping(status) {
   return status === 403;
 }

@@ -1,6 +1,6 @@
 // The screen check: measures the window whenever it changes, says what to do, and sends what fits.
 
-import { estimateZoom, problemOf } from "./windows.js";
+import { estimateZoom, problemOf, sizeOfScreen } from "./windows.js";
 
 const page = document.querySelector("[data-screen]");
 const form = page.querySelector("form");
@@ -16,8 +16,7 @@ function measure() {
   return {
     window_width: window.innerWidth,
     window_height: window.innerHeight,
-    screen_width: window.screen.width,
-    screen_height: window.screen.height,
+    ...sizeOfScreen(window),
     device_pixel_ratio: window.devicePixelRatio,
     zoom_percent: estimateZoom({
       outerWidth: window.outerWidth, innerWidth: window.innerWidth, isTouch,

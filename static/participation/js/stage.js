@@ -11,6 +11,7 @@ export class Stage {
       [...page.querySelectorAll("canvas")].map((canvas) => [canvas.dataset.canvas, canvas]),
     );
     this.shown = null; // The trial whose images stand here, with their parts.
+    this.standIn = null; // What stands here in place of images.
     this.width = null; // Of one side, CSS pixels.
     window.addEventListener("resize", () => this.#fit());
   }
@@ -34,6 +35,7 @@ export class Stage {
   clear() {
     this.state = "blank";
     this.shown = null;
+    this.standIn = null;
     for (const each of this.page.querySelectorAll(".interlude")) each.hidden = true;
   }
 
@@ -97,9 +99,12 @@ export class Stage {
   async #standIn(element, until) {
     const focused = document.activeElement;
     this.state = "interlude";
+    this.standIn = element;
     element.hidden = false;
     await until();
     element.hidden = true;
+    if (this.standIn !== element) return; // Another took the page meanwhile.
+    this.standIn = null;
     this.state = "blank";
     focused?.focus(); // What is hidden loses it.
   }

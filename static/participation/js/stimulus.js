@@ -1,24 +1,35 @@
 // One trial's stimulus: one file, decoded once and cut into its parts before any is shown. The cut
 // is exact: when scaled, no part takes colour from its neighbour, as one cropped by CSS does.
 
+import { Refusal } from "./retry.js";
 import { partsOf } from "./sizing.js";
 import { fetchImage } from "./transport.js";
 
+const DECODE_TRIES = 3;
+
+/** Load one. A file that arrived broken is loaded anew, but not for ever. */
 export async function loadStimulus(trial) {
-  const askedAt = performance.now();
-  const blob = await fetchImage(trial.stimulus);
-  const loadedAt = performance.now();
-  const { side_width: sideWidth, side_height: sideHeight } = trial;
-  const places = partsOf({ sideWidth, sideHeight, hasReference: trial.task === "similarity" });
+  for (let attempt = 1; ; attempt += 1) {
+    const askedAt = performance.now();
+    const blob = await fetchImage(trial.stimulus, { cache: attempt === 1 ? "default" : "reload" });
+    const loadedAt = performance.now();
+    try {
+      const parts = await cut(blob, trial);
+      return { parts, loadMs: loadedAt - askedAt, decodeMs: performance.now() - loadedAt };
+    } catch (error) {
+      if (attempt === DECODE_TRIES) throw new Refusal(null, String(error));
+    }
+  }
+}
+
+async function cut(blob, { task, side_width: sideWidth, side_height: sideHeight }) {
+  const places = partsOf({ sideWidth, sideHeight, hasReference: task === "similarity" });
   const sheet = await createImageBitmap(blob);
-  const cut = ([left, top]) => createImageBitmap(sheet, left, top, sideWidth, sideHeight);
-  const bitmaps = await Promise.all(Object.values(places).map(cut));
+  const bitmaps = await Promise.all(Object.values(places).map(
+    ([left, top]) => createImageBitmap(sheet, left, top, sideWidth, sideHeight),
+  ));
   sheet.close();
-  return {
-    parts: Object.fromEntries(Object.keys(places).map((name, i) => [name, bitmaps[i]])),
-    loadMs: loadedAt - askedAt,
-    decodeMs: performance.now() - loadedAt,
-  };
+  return Object.fromEntries(Object.keys(places).map((name, i) => [name, bitmaps[i]]));
 }
 
 /** Draw every part; the caller runs this in one frame. */

@@ -10,8 +10,8 @@ async function ask(address, options) {
   const reply = await fetch(address, { credentials: "same-origin", ...options });
   if (reply.ok) return reply;
   if (isPassing(reply.status)) throw new Error(`status ${reply.status}`);
-  const sentence = await reply.json().then((problem) => problem.error, () => "");
-  throw new Refusal(reply.status, sentence);
+  const problem = await reply.json().catch(() => null);
+  throw new Refusal(reply.status, problem?.error ?? "", problem?.settled ?? true);
 }
 
 export async function fetchState(address) {
@@ -19,8 +19,9 @@ export async function fetchState(address) {
   return reply.json();
 }
 
-export async function fetchImage(address) {
-  const reply = await ask(address, { signal: AbortSignal.timeout(IMAGE_TIMEOUT_MS) });
+/** `cache` as in `fetch`: "reload" passes over what the browser holds already. */
+export async function fetchImage(address, { cache }) {
+  const reply = await ask(address, { cache, signal: AbortSignal.timeout(IMAGE_TIMEOUT_MS) });
   return reply.blob();
 }
 

@@ -2,11 +2,12 @@
 // it, takes one answer and hands it to the outbox, from which it is sent.
 
 import { Course } from "./course.js";
-import { frameAt, frameInterval, measureFrames, nextFrame, pause } from "./frames.js";
-import { anyPress, listenForFocusLoss, listenForPresses } from "./input.js";
+import { hasAllFeatures } from "./features.js";
+import { frameAt, frameInterval, frameToTakeAway, measureFrames, nextFrame } from "./frames.js";
+import { listenForFocusLoss, listenForPresses, pauseOrPress } from "./input.js";
 import { isForStimulus } from "./keys.js";
 import { describeAnswer, isBlockStart, readSettings } from "./measures.js";
-import { Outbox, openStorage } from "./outbox.js";
+import { Outbox, openStorage, orderOf } from "./outbox.js";
 import { untilItWorks } from "./retry.js";
 import { Sender } from "./sending.js";
 import { Stage } from "./stage.js";
@@ -30,13 +31,18 @@ const persistently = (action) => untilItWorks(action, {
   wait: waitForConnection, ...words.trouble(),
 });
 const stimuli = new Stimuli((trial) => persistently(() => loadStimulus(trial)));
-const askServer = () => persistently(() => fetchState(page.dataset.next));
+const askServer = () => persistently(() => fetchState(page.dataset.next)).catch((error) => {
+  if (error.status !== 404) throw error;
+  window.location.reload(); // Who withdrew in another tab has no next trial; the page says so.
+  return new Promise(() => {});
+});
 const sender = new Sender({
   outbox,
   post: ({ address, answer }) => persistently(
     () => postAnswer(address, answer, page.dataset.csrf),
   ),
   ask: askServer,
+  onDrop: () => { hasDropped = true; },
   onState: (state) => {
     course.learn(state);
     // Loading beside a paint could delay it.
@@ -46,6 +52,8 @@ const sender = new Sender({
 
 let blankUntil = 0; // No image before this time.
 let stimulusOpen = null; // While an answer counts: since when the images stand, and more.
+let onAnswer = () => {};
+let hasDropped = false; // Whether the server refused an answer for good.
 let isOver = false; // Once another tab took over, or something broke: then nothing is shown here.
 
 const whileGoingOn = () => (isOver ? new Promise(() => {}) : null);
@@ -63,9 +71,10 @@ async function show(trial, stimulus) {
   stage.draw(trial, stimulus);
   const shownAt = new Date();
   const paintedAt = await nextFrame();
+  await whileGoingOn(); // It may have ended within that one frame.
   stimulusOpen = {
     trial, paintedAt, shownAt, loadMs: stimulus.loadMs, decodeMs: stimulus.decodeMs,
-    opensAt: paintedAt + settings.minViewingMs, focusLost: 0,
+    opensAt: paintedAt + settings.minViewingMs, focusLost: document.hasFocus() ? 0 : 1,
   };
   if (settings.viewingLimitMs !== null) limitViewing(stimulusOpen);
   measureFrames();
@@ -73,7 +82,7 @@ async function show(trial, stimulus) {
 
 /** Take the images away after a while; the question stays, and an answer still counts. */
 async function limitViewing(open) {
-  await frameAt(open.paintedAt + settings.viewingLimitMs);
+  await frameToTakeAway(open.paintedAt, settings.viewingLimitMs);
   if (open !== stimulusOpen) return;
   stage.state = "gone";
   words.note("gone");
@@ -89,7 +98,6 @@ function sayEarly({ opensAt }) {
 function answerGiven() {
   return new Promise((resolve) => { onAnswer = resolve; });
 }
-let onAnswer = () => {};
 
 function takePress({ side, by, pressedAt, timeStamp }) {
   const open = stimulusOpen;
@@ -135,7 +143,7 @@ async function giveFeedback(trial) {
   if (!verdict) return;
   await whileGoingOn();
   const enough = performance.now() + READ_AT_LEAST_MS;
-  await stage.feedback(verdict, Promise.race([pause(FEEDBACK_MS), anyPress(enough)]));
+  await stage.feedback(verdict, pauseOrPress(FEEDBACK_MS, enough));
   blankUntil = performance.now() + Math.max(settings.blankMs, AFTER_INTERLUDE_MS);
 }
 
@@ -153,7 +161,7 @@ async function takeTrial(trial) {
   await show(trial, await words.patiently(stimulus));
   loadAhead();
   const answer = await given;
-  outbox.add(trial.id, trial.answer, answer);
+  outbox.add(trial.id, trial.answer, answer, { order: orderOf(trial) });
   send();
   await blank();
   if (trial.kind === "practice") await giveFeedback(trial);
@@ -179,7 +187,7 @@ async function stepBack() {
 function stop() {
   if (isOver) return;
   close();
-  words.note("stopped");
+  words.note(hasDropped ? "dropped" : "stopped");
 }
 
 function close() {
@@ -189,11 +197,21 @@ function close() {
   words.note(null);
 }
 
-words.say(null);
-listenForPresses([...page.querySelectorAll("button[data-side]")], takePress);
-listenForFocusLoss(() => { if (stimulusOpen !== null) stimulusOpen.focusLost += 1; });
-// A page out of the back-forward cache shows a trial that may be long answered.
-window.addEventListener("pageshow", ({ persisted }) => { if (persisted) window.location.reload(); });
-window.addEventListener("beforeunload", (event) => { if (!outbox.isSafe()) event.preventDefault(); });
-takeOver(`trials:${page.dataset.next}`, stepBack);
-run().catch(stop);
+function begin() {
+  words.say(null);
+  listenForPresses([...page.querySelectorAll("button[data-side]")], takePress);
+  listenForFocusLoss(() => { if (stimulusOpen !== null) stimulusOpen.focusLost += 1; });
+  // A page out of the back-forward cache shows a trial that may be long answered.
+  window.addEventListener("pageshow", ({ persisted }) => {
+    if (persisted) window.location.reload();
+  });
+  window.addEventListener("beforeunload", (event) => {
+    if (!outbox.isSafe()) event.preventDefault();
+  });
+  takeOver(`trials:${page.dataset.next}`, stepBack);
+  measureFrames(); // The first limit of the viewing time needs them, too.
+  run().catch(stop);
+}
+
+// Otherwise the page keeps saying that the browser is too old.
+if (hasAllFeatures(window)) begin();

@@ -23,3 +23,10 @@ export function estimateZoom({ outerWidth, innerWidth, isTouch }) {
   const distance = (level) => Math.abs(percent - level);
   return near.sort((one, other) => distance(one) - distance(other))[0] ?? null;
 }
+
+/** A screen's size; some browsers hide it and say 0, and then the window stands in. */
+export function sizeOfScreen({ screen, innerWidth, innerHeight }) {
+  return {
+    screen_width: screen.width || innerWidth, screen_height: screen.height || innerHeight,
+  };
+}

@@ -64,3 +64,14 @@ test("a failure reaches whoever waits, now or later", async () => {
   await assert.rejects(next, /no/);
   await assert.rejects(course.acknowledged("1"), /no/);
 });
+
+test("a word on an answer is not waited for where the server wants another answer first", async () => {
+  const waiting = new Set(["2"]);
+  const course = new Course((id) => waiting.has(id));
+  course.learn(state(trial("2"), trial("3")));
+  const word = course.acknowledged("2");
+  assert.equal(await isOpen(word), true);
+  course.learn(state(trial("1"), trial("2")));
+  assert.equal(await word, null);
+  assert.equal((await course.next()).id, "1");
+});

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import test from "node:test";
 
 import {
-  Refusal, delayBefore, isPassing, isSettled, isWorthKeeping, untilItWorks,
+  Refusal, delayBefore, isOutOfTurn, isPassing, isSettled, isWorthKeeping, untilItWorks,
 } from "../../../static/participation/js/retry.js";
 
 test("delays double up to ten seconds, never under half", () => {
@@ -17,8 +17,16 @@ test("busy and broken servers are asked again, refusals are not", () => {
 });
 
 test("only what is answered or unknown is settled, and only an old page's answer is kept", () => {
-  assert.deepEqual([400, 403, 404, 409, 413].filter(isSettled), [404, 409]);
+  const settled = [400, 403, 404, 409, 413].filter((status) => isSettled({ status, settled: true }));
+  assert.deepEqual(settled, [404, 409]);
   assert.deepEqual([400, 403, 404, 409, 413].filter(isWorthKeeping), [403]);
+});
+
+test("a refused answer is settled unless the server says that it has none", () => {
+  assert.equal(isSettled(new Refusal(409, "no")), true);
+  assert.equal(isOutOfTurn(new Refusal(409, "no")), false);
+  assert.equal(isSettled(new Refusal(409, "no", false)), false);
+  assert.equal(isOutOfTurn(new Refusal(409, "no", false)), true);
 });
 
 function failing(times, error = new TypeError("network")) {

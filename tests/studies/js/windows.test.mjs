@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { estimateZoom, problemOf } from "../../../static/participation/js/windows.js";
+import { estimateZoom, problemOf, sizeOfScreen } from "../../../static/participation/js/windows.js";
 
 const DESKTOP = { window_width: 1280, screen_width: 1920, screen_height: 1080, is_touch: false };
 const PHONE = { window_width: 844, screen_width: 390, screen_height: 844, is_touch: true };
@@ -32,4 +32,12 @@ test("zoom stays unknown where nothing tells it", () => {
   assert.equal(estimateZoom({ outerWidth: 1280, innerWidth: 900, isTouch: false }), null);
   assert.equal(estimateZoom({ outerWidth: 0, innerWidth: 900, isTouch: false }), null);
   assert.equal(estimateZoom({ outerWidth: 390, innerWidth: 390, isTouch: true }), null);
+});
+
+test("the window stands in for a screen whose size is hidden", () => {
+  const inner = { innerWidth: 1280, innerHeight: 800 };
+  assert.deepEqual(sizeOfScreen({ ...inner, screen: { width: 1920, height: 1080 } }),
+    { screen_width: 1920, screen_height: 1080 });
+  assert.deepEqual(sizeOfScreen({ ...inner, screen: { width: 0, height: 0 } }),
+    { screen_width: 1280, screen_height: 800 });
 });
