@@ -127,7 +127,7 @@ DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 # page; there is no LocaleMiddleware.
 LANGUAGE_CODE = "en"
 LANGUAGES = [("en", "English"), ("de", "Deutsch"), ("es", "Español"), ("zh-hans", "简体中文")]
-# Before the catalogs of Django and of other apps, which translate some of our words in their way.
+# Asked before the catalogs of Django and of the apps above, whose word for the same would win.
 LOCALE_PATHS = [BASE_DIR / "studies" / "locale"]
 TIME_ZONE = "UTC"
 USE_TZ = True
