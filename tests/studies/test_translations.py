@@ -191,6 +191,7 @@ def test_what_goes_wrong_on_a_page_is_said_in_its_language(client: Client, db: N
     assert reply.status_code == 400
     assert "Diese Anfrage konnte nicht gelesen werden" in reply.content.decode()
     participant = services.start(session, language="de")
+    services.note_instructed(participant)
     trial_id = services.start(session).trials.first().public_id  # type: ignore[union-attr]
     reply = client.get(f"/take/{participant.token}/trials/{trial_id}/stimulus",
                        headers={"Accept-Language": "es"})
