@@ -1,12 +1,6 @@
-import argparse
 import asyncio
-import json
 import os
-import shutil
 import socket
-import subprocess
-import sys
-import tempfile
 import time
 import urllib.request
 from pathlib import Path
@@ -14,16 +8,11 @@ from typing import Any
 
 from django.conf import settings
 from django.core.management import call_command
-from django.core.management.base import CommandError, CommandParser
+from django.core.management.base import CommandParser
 from django.urls import reverse
 
-from budgetstudy.reporting import FiguresCommand
-from budgetstudy.supervisor import (
-    Supervisor,
-    interrupt_when_asked_to_end,
-    scratch_environment,
-    server_commands,
-)
+from budgetstudy.reporting import ScratchCommand
+from budgetstudy.supervisor import Supervisor, server_commands
 from studies.desk.bots.crowd import ANSWER, Tally, percentiles, send_crowd
 from studies.desk.bots.sandbox import make_open_session
 from studies.desk.bots.watching import Watch, embedded_postgres_id
@@ -37,9 +26,10 @@ PRODUCTION = {"DEBUG": "0", "BUDGETSTUDY_HTTPS": "0", "ALLOWED_HOSTS": HOST,
               "BUDGETSTUDY_LOG_LEVEL": "WARNING"}
 
 
-class Command(FiguresCommand):
+class Command(ScratchCommand):
     help = ("Send simulated participants through a whole study over HTTP, and measure. Uses a "
             "data folder and servers of its own, which are removed afterwards.")
+    environment = PRODUCTION
 
     def add_arguments(self, parser: CommandParser) -> None:
         super().add_arguments(parser)
@@ -49,16 +39,8 @@ class Command(FiguresCommand):
                             help="seconds from answer to answer; 0 for as fast as possible")
         parser.add_argument("--arrivals-per-s", type=float, default=10.0,
                             help="participants who open the link each second, before all answer")
-        # In the process that this command starts on a scratch folder.
-        parser.add_argument("--here", action="store_true", help=argparse.SUPPRESS)
 
-    def handle(self, *args: Any, **options: Any) -> None:
-        self._problem = ""
-        super().handle(*args, **options)
-        if self._problem:
-            raise CommandError(self._problem)
-
-    def figures(self, **options: Any) -> dict[str, Any]:
+    def asked(self, **options: Any) -> dict[str, Any]:
         load = {name: options[name]
                 for name in ("participants", "trials", "interval", "arrivals_per_s")}
         if load["participants"] < 1 or load["trials"] < 1:
@@ -67,37 +49,19 @@ class Command(FiguresCommand):
         if load["interval"] < 0 or load["arrivals_per_s"] <= 0:
             raise ValueError("expected an interval of at least 0 s and more than 0 arrivals/s, got "
                              f"{load['interval']} and {load['arrivals_per_s']}")
-        if options["here"]:
-            return self._measure(load)
-        folder = Path(tempfile.mkdtemp(prefix="participants-"))
-        figures = self._figures_of_child(folder, load)
-        if figures["errors"] or figures["lost"]:
-            self._problem = (f"{figures['errors']} errors, {figures['lost']} answers lost. The "
-                             f"server's log is {folder / 'logs' / 'web.log'}")
-        else:
-            shutil.rmtree(folder)
-        return figures
+        return load
 
-    def _figures_of_child(self, folder: Path, load: dict[str, Any]) -> dict[str, Any]:
-        """Django's settings name one data folder a process, so another takes another process."""
-        arguments = [f"--{name.replace('_', '-')}={value}" for name, value in load.items()]
-        child = subprocess.run(
-            [sys.executable, settings.BASE_DIR / "manage.py", "bench_participants", "--here",
-             "--json", *arguments],
-            env=scratch_environment(folder) | PRODUCTION, stdout=subprocess.PIPE, text=True,
-            check=False,
-        )
-        if child.returncode:
-            raise ValueError(f"the measurement itself failed; what it left is in {folder}")
-        figures: dict[str, Any] = json.loads(child.stdout)
-        return figures
+    def problem(self, figures: dict[str, Any], folder: Path) -> str:
+        if not figures["errors"] and not figures["lost"]:
+            return ""
+        return (f"{figures['errors']} errors, {figures['lost']} answers lost. The server's log is "
+                f"{folder / 'logs' / 'web.log'}")
 
-    def _measure(self, load: dict[str, Any]) -> dict[str, Any]:
-        interrupt_when_asked_to_end()
+    def measure(self, **asked: Any) -> dict[str, Any]:
         self.progress("Making a database and a study")
         call_command("migrate", verbosity=0)
         call_command("collectstatic", interactive=False, verbosity=0)
-        session = make_open_session(participants=load["participants"], trials=load["trials"])
+        session = make_open_session(participants=asked["participants"], trials=asked["trials"])
         link = reverse("landing", kwargs={"session_id": session.public_id})
         port = _free_port()
         web = server_commands(HOST, port, web_workers=WEB_WORKERS)["web"]
@@ -108,7 +72,7 @@ class Command(FiguresCommand):
             _wait_for(f"{site}/readyz")
             watch = Watch({"web": supervisor.process_id("web"), "bots": os.getpid(),
                            "database": embedded_postgres_id(settings.DATA_DIR)})
-            tally = asyncio.run(send_crowd(site, link, watch=watch, report=self.progress, **load))
+            tally = asyncio.run(send_crowd(site, link, watch=watch, report=self.progress, **asked))
         finally:
             supervisor.stop()
         return _figures(tally, watch)
