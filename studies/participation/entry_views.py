@@ -38,7 +38,6 @@ class Visit:
     language: Language
     languages: list[Language]
     external_id: str = ""
-    participant: Participant | None = None
 
     def query(self, language: Language | None = None) -> str:
         """What the next page's address must say again."""
@@ -58,7 +57,7 @@ class Visit:
 
 
 def at_the_door(view: View) -> View:
-    """Give the view a Visit, or say why nobody can come in here."""
+    """Give the view a Visit; who is in already is led on, and who cannot come in is told why."""
 
     @functools.wraps(view)
     def wrapped(request: HttpRequest, session_id: uuid.UUID) -> HttpResponse:
@@ -69,7 +68,9 @@ def at_the_door(view: View) -> View:
         translation.activate(language)
         try:
             external_id, participant = _identify(request, session)
-            return view(request, Visit(session, language, offered, external_id, participant))
+            if participant is not None:
+                return redirect("resume", token=participant.token)
+            return view(request, Visit(session, language, offered, external_id))
         except recruiters.BrokenLink:
             return refused(request, BROKEN_LINK, status=400)
         except services.EntryRefused as refusal:
@@ -83,8 +84,6 @@ def at_the_door(view: View) -> View:
 @at_the_door
 def landing(request: HttpRequest, visit: Visit) -> HttpResponse:
     """Welcome a visitor. Takes no place: previews and prefetchers open links too."""
-    if visit.participant is not None:
-        return redirect("resume", token=visit.participant.token)
     services.check_entry(visit.session)
     study = visit.session.study
     if study.has_consent and not study.has_landing:
@@ -98,8 +97,6 @@ def landing(request: HttpRequest, visit: Visit) -> HttpResponse:
 @at_the_door
 def consent(request: HttpRequest, visit: Visit) -> HttpResponse:
     """Ask for agreement; the POST that gives it takes a place."""
-    if visit.participant is not None:
-        return redirect("resume", token=visit.participant.token)
     study = visit.session.study
     form = ConsentForm(request.POST if request.method == "POST" else None,
                        study=study, language=visit.language)
@@ -120,8 +117,6 @@ def consent(request: HttpRequest, visit: Visit) -> HttpResponse:
 @at_the_door
 def decline(request: HttpRequest, visit: Visit) -> HttpResponse:
     """Count a no, once for each page that was shown."""
-    if visit.participant is not None:
-        return redirect("resume", token=visit.participant.token)
     form = VisitForm(request.POST)
     if form.is_valid():
         services.decline(visit.session, attempt=form.cleaned_data["attempt"])
