@@ -7,13 +7,14 @@ from typing import Any
 from django.db.models import Model
 
 from studies.models import Contrast, Pair, Question, QuestionTranslation, Study, StudyTranslation
+from studies.models.designs import WRITTEN_TEXTS
 
 # What a study is called, and what became of it. Every other field is of its design.
 BOOKKEEPING = {"id", "public_id", "name", "version", "state", "preparation_error",
                "preparation_attempts", "content_hash", "created_at", "frozen_at"}
 # Said in other words: images by what makes them, texts as they are read where they are blank.
 _MODELS = {"model", "predictor"}
-_TEXTS = {"question", "welcome_text", "consent_text", "instructions_text", "debrief_text"}
+_TEXTS = {"question", *(f"{name}_text" for name in WRITTEN_TEXTS)}
 
 
 def content_hash(study: Study) -> str:

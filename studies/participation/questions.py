@@ -9,6 +9,7 @@ from django.core.validators import MaxValueValidator, MinValueValidator
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
+from studies.method.choices import choice_lines
 from studies.models import Participant, Question, QuestionKind, QuestionMoment
 
 LONGEST_TEXT = 2000
@@ -96,16 +97,12 @@ def _in_language(question: Question, language: str) -> tuple[str, list[str]]:
     """The question's text and choices. A translation with other choices than its question's own
     cannot be told which is which, so the question's own stand.
     """
-    own = _lines(question.choices)
+    own = choice_lines(question.choices)
     for translation in question.translations.all():
         if translation.language == language:
-            lines = _lines(translation.choices)
+            lines = choice_lines(translation.choices)
             return translation.text, lines if len(lines) == len(own) else own
     return question.text, own
-
-
-def _lines(text: str) -> list[str]:
-    return [line.strip() for line in text.splitlines() if line.strip()]
 
 
 def _choice_field(question: Question, lines: list[str]) -> forms.Field:
@@ -185,7 +182,7 @@ def _stored(question: Question, value: str | float | None) -> str:
     if value is None or value == "":
         return ""
     if question.kind == QuestionKind.CHOICE:
-        return _lines(question.choices)[int(value)]
+        return choice_lines(question.choices)[int(value)]
     return _as_text(value) if isinstance(value, float) else str(value)
 
 

@@ -169,7 +169,7 @@ def record_response(participant: Participant, trial: Trial, answer: Answer) -> R
 
     The chosen side again is acknowledged again, with what was stored first; another is refused.
     """
-    if participant.trials.unanswered().order_by("index").first() == trial:
+    if trial in progress.reachable_trials(participant)[:1]:
         # One statement, which commits by itself. Of two requests at once the database refuses one,
         # which reads what the other stored.
         with suppress(IntegrityError):

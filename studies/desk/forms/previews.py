@@ -5,14 +5,13 @@ from typing import Any
 from django import forms
 
 from studies.models import Study
-
-PARTS = ("welcome", "consent", "instructions", "debrief")
+from studies.models.designs import WRITTEN_TEXTS
 
 
 class PreviewForm(forms.ModelForm):
     """One text, with those parts of a design that the standard texts speak of."""
 
-    part = forms.ChoiceField(choices=[(part, part) for part in PARTS])
+    part = forms.ChoiceField(choices=[(part, part) for part in WRITTEN_TEXTS])
     text = forms.CharField(required=False, strip=False)
 
     class Meta:

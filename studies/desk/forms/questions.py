@@ -11,6 +11,7 @@ from studies.desk.forms.rules import RuledForm
 from studies.desk.forms.translations import refuse_language
 from studies.desk.readiness import number_of
 from studies.desk.widgets import number, text
+from studies.method.choices import choice_lines
 from studies.method.columns import is_taken
 from studies.models import Question, QuestionKind, QuestionTranslation
 
@@ -151,8 +152,3 @@ class QuestionTranslationFormSet(PaginationInlineFormSet):
 
     def get_unique_error_message(self, unique_check: object) -> str:
         return "Two translations are into the same language. Remove one of them."
-
-
-def choice_lines(text: str) -> list[str]:
-    """The choices as participants meet them: without blank lines and the space around."""
-    return [line.strip() for line in text.splitlines() if line.strip()]
