@@ -35,11 +35,9 @@ def set_up_project() -> None:
 @contextmanager
 def two_web_workers() -> Iterator[str]:
     """The address of a site as it is run for participants."""
-    from tests.conftest import running_process, wait_until
+    from tests.conftest import free_port, running_process, wait_until
 
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     with running_process("uvicorn", "budgetstudy.asgi:application", "--port", str(port),
                          "--workers", "2", "--log-level", "warning"):
         wait_until(lambda: _listens(port), seconds=60)

@@ -1,11 +1,13 @@
-"""Someone at the desk, and a predictor that reads prompts."""
+"""Someone at the desk, someone in a browser, and a predictor that reads prompts."""
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from django.contrib.auth.models import User
 from django.test import Client
+from playwright.sync_api import Browser, Page
 
 from generation.models import Predictor
 from generation.scenes.tokenizer import build_tokenizer
@@ -30,3 +32,17 @@ def predictor(predictor_folder: Path) -> Predictor:
 def desk(client: Client) -> Client:
     client.force_login(User.objects.create_superuser("eva"))
     return client
+
+
+@pytest.fixture
+def page(browser: Browser) -> Iterator[Page]:
+    """A page on which no script fails and nothing breaks the content security policy."""
+    context = browser.new_context(viewport={"width": 1280, "height": 800})
+    page = context.new_page()
+    problems: list[str] = []
+    page.on("pageerror", lambda error: problems.append(str(error)))
+    page.on("console", lambda message: problems.append(message.text)
+            if "Content Security Policy" in message.text else None)
+    yield page
+    context.close()
+    assert not problems

@@ -3,7 +3,6 @@ answer that was pressed while it was on the screen."""
 
 import os
 import random
-from collections.abc import Iterator
 
 import pytest
 from playwright.sync_api import Browser, Page, Route, expect
@@ -22,17 +21,6 @@ TAKE_OVER_WITHIN_THE_FRAME = """() => { const nextFrame = requestAnimationFrame.
         window.requestAnimationFrame = (draw) => setTimeout(() => nextFrame(draw), 500);
         other.postMessage("taken"); }).observe(page, {attributeFilter: ["data-state"]}); }"""
 INTERRUPTED = "Your connection is interrupted. Everything you answered is kept"
-
-
-@pytest.fixture
-def page(browser: Browser) -> Iterator[Page]:
-    context = browser.new_context(viewport={"width": 1280, "height": 800})
-    page = context.new_page()
-    problems: list[str] = []
-    page.on("pageerror", lambda error: problems.append(str(error)))
-    yield page
-    context.close()
-    assert not problems
 
 
 @pytest.fixture

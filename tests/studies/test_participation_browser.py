@@ -1,7 +1,6 @@
 """The whole way in Chromium, against a real server."""
 
 import re
-from collections.abc import Iterator
 from functools import partial
 
 import pytest
@@ -20,19 +19,6 @@ PATIENCE_MS = 30_000  # A machine that trains a model meanwhile is slow.
 @pytest.fixture
 def session(site: str) -> StudySession:
     return factories.make_open_session()
-
-
-@pytest.fixture
-def page(browser: Browser) -> Iterator[Page]:
-    context = browser.new_context(viewport={"width": 1280, "height": 800})
-    page = context.new_page()
-    problems: list[str] = []
-    page.on("pageerror", lambda error: problems.append(str(error)))
-    page.on("console", lambda message: problems.append(message.text)
-            if "Content Security Policy" in message.text else None)
-    yield page
-    context.close()
-    assert not problems
 
 
 def come_to_the_trials(page: Page, site: str, session: StudySession) -> None:

@@ -1,7 +1,6 @@
 """How a trial stands on the screen, and what the study's settings change about it."""
 
 import itertools
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -32,19 +31,6 @@ CONTRASTS = """() => {
             getComputedStyle(document.documentElement).backgroundColor];
         const [low, high] = [luminance(ink), luminance(paper)].sort((one, two) => one - two);
         return [paper, (high + 0.05) / (low + 0.05)]; }); }"""
-
-
-@pytest.fixture
-def page(browser: Browser) -> Iterator[Page]:
-    context = browser.new_context(viewport={"width": 1280, "height": 800})
-    page = context.new_page()
-    problems: list[str] = []
-    page.on("pageerror", lambda error: problems.append(str(error)))
-    page.on("console", lambda message: problems.append(message.text)
-            if "Content Security Policy" in message.text else None)
-    yield page
-    context.close()
-    assert not problems
 
 
 def open_way(page: Page, site: str, **design: Any) -> TrialPage:
